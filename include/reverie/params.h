@@ -1,0 +1,89 @@
+/* reverie/params.h: a named set of weights, flat in memory.
+ *
+ *     rv_params *params;
+ *     rv_params_create(device, &params);
+ *     int w = rv_params_add(params, "encoder/0/weight", 4, 128, RV_INIT_FAN_IN, 1.0f);
+ *     int b = rv_params_add(params, "encoder/0/bias", 1, 128, RV_INIT_ZERO, 0.0f);
+ *     rv_params_commit(params, seed);                          // allocates and draws
+ *
+ *     rv_tensor y = rv_linear1(x, rv_param(graph, params, w), rv_param(graph, params, b), RV_SILU);
+ *     rv_params_gradients(graph, params, loss, NULL, 0);       // fills the flat gradient
+ *     rv_params_adamw(graph, params, lr, 100.0f, NULL);        // clip and step, one launch each
+ *
+ * Value, gradient and both moments are one array each, so that the optimiser is one
+ * launch and a checkpoint one call. Several plans share a set. A weight of one row is
+ * saved with shape [cols], any other with [rows, cols]; a dense weight is [inputs, outputs].
+ */
+#ifndef REVERIE_PARAMS_H
+#define REVERIE_PARAMS_H
+
+#include "reverie/graph.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rv_params rv_params;
+
+typedef enum rv_init {
+    RV_INIT_ZERO = 0,
+    RV_INIT_CONSTANT = 1, /* scale */
+    RV_INIT_UNIFORM = 2,  /* U(-scale, scale) */
+    RV_INIT_NORMAL = 3,   /* N(0, scale^2) */
+    RV_INIT_FAN_IN = 4,   /* U(-scale / sqrt(rows), scale / sqrt(rows)), rows = inputs; torch.nn.Linear's at scale 1 */
+    RV_INIT_TRUNCATED = 5 /* truncated normal in [-2, 2] * 1.1368 * scale / sqrt(rows); DreamerV3's at scale 1 */
+} rv_init;
+
+RV_API rv_status rv_params_create(rv_device *device, rv_params **params);
+RV_API void rv_params_destroy(rv_params *params);
+RV_API const char *rv_params_message(const rv_params *params);
+
+/* Adds a weight before the commit and returns its index, or -1 (a repeated name, a bad shape,
+ * after the commit); the first mistake is kept and rv_params_commit answers with it. */
+RV_API int rv_params_add(rv_params *params, const char *name, int64_t rows, int64_t cols, rv_init init, float scale);
+
+/* Allocates the flat arrays and draws the initial weights, each from (seed, its own name). */
+RV_API rv_status rv_params_commit(rv_params *params, uint64_t seed);
+
+RV_API int rv_params_count(const rv_params *params);
+RV_API int64_t rv_params_size(const rv_params *params); /* weights, without padding */
+RV_API int rv_params_find(const rv_params *params, const char *name); /* index or -1 */
+RV_API const char *rv_params_name(const rv_params *params, int index);
+RV_API rv_status rv_params_shape(const rv_params *params, int index, int64_t *rows, int64_t *cols);
+
+typedef enum rv_params_part { RV_VALUE = 0, RV_GRADIENT = 1, RV_MOMENT1 = 2, RV_MOMENT2 = 3 } rv_params_part;
+
+/* Copies one weight's value, gradient or moment, rows * cols floats. */
+RV_API rv_status rv_params_get(rv_params *params, int index, rv_params_part part, float *out);
+RV_API rv_status rv_params_set(rv_params *params, int index, rv_params_part part, const float *values);
+
+/* The flat array of a part [1, padded size], padding zero; the update count i32 [1, 1]. */
+RV_API rv_array *rv_params_array(rv_params *params, rv_params_part part);
+RV_API rv_array *rv_params_updates(rv_params *params);
+
+/* One weight as a tensor. */
+RV_API rv_tensor rv_param(rv_graph *graph, rv_params *params, int index);
+
+/* Records d loss / d weight for every weight into the flat gradient (rv_gradients). */
+RV_API rv_status rv_params_gradients(rv_graph *graph, rv_params *params, rv_tensor loss, const rv_tensor *stop,
+                                     int stop_count);
+
+/* Zero means default: beta1 0.9, beta2 0.999, eps 1e-8, weight_decay 0. */
+typedef struct rv_adamw_options {
+    float beta1, beta2, eps, weight_decay;
+} rv_adamw_options;
+
+/* Records: scale the gradient to global norm `clip` at most (0: as it is), step AdamW
+ * (Loshchilov and Hutter, 2019; torch.optim.AdamW's arithmetic) with learning rate lr [1, 1],
+ * count the update. Returns the gradient's global norm before the clip, [1, 1].
+ * While the non-finite flag is set nothing changes. */
+RV_API rv_tensor rv_params_adamw(rv_graph *graph, rv_params *params, rv_tensor lr, float clip,
+                                 const rv_adamw_options *options);
+
+/* Records target <- target + rate * (source - target) over a whole set of equal layout. */
+RV_API void rv_params_ema(rv_graph *graph, rv_params *target, rv_params *source, float rate);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
