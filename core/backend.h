@@ -148,7 +148,15 @@ typedef struct rv_backend {
     rv_status (*sync)(void *state, rv_error *error);
 } rv_backend;
 
-extern const rv_backend rv_backend_cpu, rv_backend_null;
+extern const rv_backend rv_backend_cpu, rv_backend_null, rv_backend_check, rv_backend_fault;
+
+/* Finds the backend of a resource string (registry.c); *spec is what follows "name:". "auto" gives the first
+ * that is built in. The wrappers find the backend that they wrap by it, too. */
+rv_status rv_registry_find(const char *resource, const rv_backend **backend, const char **spec, rv_error *error);
+
+/* services->fail, for what is linked into the library. Keeps a message and returns the status; the first message of
+ * an object usually matters most, so callers that accumulate check error->status first. */
+rv_status rv_fail(rv_error *error, rv_status status, const char *format, ...) RV_PRINTF(3, 4);
 
 /* What an op's line in ops.def says. */
 typedef struct rv_op_info {

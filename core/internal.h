@@ -7,11 +7,7 @@
 #include "reverie/plan.h"
 #include "reverie/random.h"
 
-/* ---- status.c: messages, memory, checked arithmetic ---------------------------------------- */
-
-/* Keeps a message and returns the status; the first message of an object usually matters most,
- * so callers that accumulate check error->status first. */
-rv_status rv_fail(rv_error *error, rv_status status, const char *format, ...) RV_PRINTF(3, 4);
+/* ---- status.c: memory, checked arithmetic; rv_fail is declared in backend.h ----------------- */
 
 /* Host memory through the device's allocator. alloc zeroes; both give NULL when there is none. */
 void *rv_alloc(rv_device *device, size_t count, size_t size);
@@ -173,10 +169,5 @@ rv_status rv_graph_expand(const rv_graph *graph, bool (*keep)(void *user, rv_op 
 /* Tests only: while frozen, stop_gradient copies keep the values of the last unfrozen run.
  * Needs rv_plan_options.keep_order. */
 void rv_plan_freeze(rv_plan *plan, bool frozen);
-
-/* ---- backends/registry.c ------------------------------------------------------------------------------ */
-
-/* Finds the backend of a resource string; *spec is what follows "name:". "auto" gives the first that opens. */
-rv_status rv_registry_find(const char *resource, const rv_backend **backend, const char **spec, rv_error *error);
 
 #endif
