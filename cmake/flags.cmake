@@ -11,6 +11,10 @@ if(REVERIE_SANITIZE)
   add_link_options(-fsanitize=${REVERIE_SANITIZE})
 endif()
 
+if(REVERIE_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
 if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
   add_link_options(-Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed)
 endif()

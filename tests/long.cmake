@@ -1,0 +1,21 @@
+# The suites of `./quickstart test --all`: each configures a build of its own below this one
+# and runs the tests in it. Only a plain build has them.
+
+if(REVERIE_SANITIZE OR REVERIE_COVERAGE OR REVERIE_FUZZ OR NOT PROJECT_IS_TOP_LEVEL)
+  return()
+endif()
+
+foreach(suite asan tsan coverage clang valgrind)
+  add_test(NAME suite_${suite} COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/suite.sh ${suite} ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
+  set_tests_properties(suite_${suite} PROPERTIES LABELS long PROCESSORS 2 TIMEOUT 1500)
+endforeach()
+
+# every fuzz/fuzz_NAME.c for a minute, from the corpus in fuzz/corpus/NAME/
+add_test(NAME suite_fuzz_build COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/suite.sh fuzz ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
+set_tests_properties(suite_fuzz_build PROPERTIES LABELS long PROCESSORS 2 TIMEOUT 600 FIXTURES_SETUP fuzz)
+file(GLOB RV_FUZZ CONFIGURE_DEPENDS fuzz/fuzz_*.c)
+foreach(source ${RV_FUZZ})
+  cmake_path(GET source STEM name)
+  add_test(NAME suite_${name} COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/suite.sh ${name} ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
+  set_tests_properties(suite_${name} PROPERTIES LABELS long TIMEOUT 300 FIXTURES_REQUIRED fuzz)
+endforeach()
