@@ -32,7 +32,11 @@ typedef struct rv_tensor {
 } rv_tensor;
 
 /* "None" for optional inputs. */
+#ifdef __cplusplus
+#define RV_NONE (rv_tensor{})
+#else
 #define RV_NONE ((rv_tensor){0})
+#endif
 
 RV_API rv_status rv_graph_create(rv_device *device, rv_graph **graph);
 RV_API void rv_graph_destroy(rv_graph *graph);

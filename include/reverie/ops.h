@@ -1,5 +1,9 @@
 /* reverie/ops.h: the ops that a graph records.
  *
+ *     rv_tensor h = rv_linear1(x, w1, b1, RV_SILU);                       // [B, H]
+ *     rv_tensor y = rv_linear1(h, w2, b2, RV_LINEAR);                     // [B, C]
+ *     rv_tensor loss = rv_mean(rv_mse(y, target), RV_ALL);                // [1, 1]
+ *
  * Every function takes tensors of one graph and appends one op. Shapes are [rows, cols];
  * f32 unless said otherwise. A wrong shape or type poisons the result (graph.h).
  *

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <reverie/ops.h>
 #include <reverie/plan.h>
 #include <reverie/random.h>
 
@@ -22,6 +23,7 @@ static int run(rv_device *device) {
               failed(rv_array_write(x, 0, 2, in), "write", rv_array_message(x)) ||
               failed(rv_graph_create(device, &graph), "graph", rv_graph_message(graph));
     if (!bad) {
+        if (RV_NONE.id != 0) return 1;
         rv_store(y, rv_affine(rv_read(graph, x), 2.0f, 1.0f));
         bad = failed(rv_plan_create(graph, NULL, &plan), "plan", rv_plan_message(plan)) ||
               failed(rv_plan_run(plan), "run", rv_plan_message(plan)) ||
