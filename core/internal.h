@@ -160,8 +160,9 @@ typedef void (*rv_expand_fn)(rv_graph *graph, const rv_attributes *attributes, c
                              rv_tensor *out);
 rv_expand_fn rv_expand_get(rv_op op); /* NULL: basic */
 
-/* A copy of a graph in which each op for which `keep` is false is replaced by its expansion. */
-rv_status rv_graph_expand(const rv_graph *graph, bool (*keep)(void *user, rv_op op, const rv_attributes *), void *user,
+/* A copy of a graph in which each op for which `keep` is false is replaced by its expansion, and each
+ * stop_gradient view (op = RV_NODE_VIEW, attributes.i[0] = 1) for which it is by a COPY with i[0] = 1. */
+rv_status rv_graph_expand(const rv_graph *graph, bool (*keep)(void *user, uint32_t op, const rv_attributes *attributes), void *user,
                           rv_graph **expanded);
 
 /* ---- schedule.c, plan.c ----------------------------------------------------------------------------- */
