@@ -1,0 +1,28 @@
+/* tests/support/devices.h: the devices a suite runs on.
+ *
+ * Names come from the command line, else from REVERIE_DEVICES (separated by spaces), else from the
+ * suite's default. One asked for explicitly and absent fails; one of the default list that this
+ * machine or build does not have is a counted skip.
+ */
+#ifndef RV_TESTS_DEVICES_H
+#define RV_TESTS_DEVICES_H
+
+#include <stdbool.h>
+
+#include "reverie/device.h"
+
+enum { RV_MAX_DEVICES = 16 };
+
+typedef struct rv_device_list {
+    char names[RV_MAX_DEVICES][96];
+    int count;
+    bool explicit_names; /* asked for: an absent one is a failure */
+} rv_device_list;
+
+/* Splits `defaults` (separated by spaces) unless arguments or REVERIE_DEVICES name others. */
+void rv_devices_from(rv_device_list *list, int argc, char **argv, const char *defaults);
+
+/* Opens one. NULL and *skip = true where it may be absent; NULL and a message printed where it may not. */
+rv_device *rv_device_open_for_test(const rv_device_list *list, int index, bool *skip);
+
+#endif
