@@ -141,7 +141,7 @@ rv_status rv_dataset_append_range(rv_dataset *d, const rv_dataset *from, int64_t
                     (long long)d->action_size);
     }
     if (first < 0 || count < 0 || first > from->steps - count) {
-        return rv_dataset_fail(d, RV_INVALID_ARGUMENT, "steps %lld to %lld of %lld", (long long)first, (long long)(first + count),
+        return rv_dataset_fail(d, RV_INVALID_ARGUMENT, "%lld steps from %lld on, of %lld", (long long)count, (long long)first,
                     (long long)from->steps);
     }
     if (!reserve(d, count)) return rv_dataset_fail(d, RV_OUT_OF_MEMORY, "no memory for %lld steps", (long long)count);
