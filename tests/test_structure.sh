@@ -14,11 +14,11 @@ fail() {
 declare -A may=(
     [include]='reverie/'
     [core]='reverie/|core/'
-    [backends]='reverie/|core/backend\.h|core/noise\.h|backends/[a-z_]+\.h'
-    [backends/cpu]='reverie/|core/backend\.h|core/noise\.h|backends/[a-z_]+\.h|backends/cpu/'
-    [backends/gpu]='reverie/|core/backend\.h|core/noise\.h|backends/[a-z_]+\.h|backends/gpu/'
-    [backends/opencl]='reverie/|core/backend\.h|core/noise\.h|backends/((gpu|opencl)/|[a-z_]+\.h)'
-    [backends/cuda]='reverie/|core/backend\.h|core/noise\.h|backends/((gpu|cuda)/|[a-z_]+\.h)'
+    [backends]='reverie/|core/backend\.h|core/noise\.h|core/ops\.def|backends/[a-z_]+\.h'
+    [backends/cpu]='reverie/|core/backend\.h|core/noise\.h|core/ops\.def|backends/[a-z_]+\.h|backends/cpu/'
+    [backends/gpu]='reverie/|core/backend\.h|core/noise\.h|core/ops\.def|backends/[a-z_]+\.h|backends/gpu/'
+    [backends/opencl]='reverie/|core/backend\.h|core/noise\.h|core/ops\.def|backends/((gpu|opencl)/|[a-z_]+\.h)'
+    [backends/cuda]='reverie/|core/backend\.h|core/noise\.h|core/ops\.def|backends/((gpu|cuda)/|[a-z_]+\.h)'
     [models]='reverie/|models/'
     [agents]='reverie/|agents/'
     [envs]='reverie/|envs/'
@@ -30,8 +30,8 @@ declare -A may=(
 checked=0
 for folder in "${!may[@]}"; do
     case $folder in
-        backends) files=(backends/*.[ch]) ;;
-        *) files=("$folder"/**/*.[ch]) ;;
+        backends) files=(backends/*.{c,h,inc}) ;;
+        *) files=("$folder"/**/*.{c,h,inc}) ;;
     esac
     for file in "${files[@]}"; do
         checked=$((checked + 1))
@@ -52,23 +52,23 @@ for folder in "${ours[@]}"; do [ -d "$folder" ] && existing+=("$folder"); done
 gpu_words='\b(CU[a-z]+|cuda[A-Z]\w+|cublas\w+|nvrtc\w+|clEnqueue\w+|clCreate\w+|cl_mem|cl_kernel|CL/cl)\b'
 while IFS= read -r hit; do
     fail "a CUDA or OpenCL word outside backends/: $hit"
-done < <(grep -rnE --include='*.[ch]' "$gpu_words" include core models agents envs experiments 2>/dev/null)
+done < <(grep -rnE --include='*.[ch]' --include='*.inc' "$gpu_words" include core models agents envs experiments 2>/dev/null)
 
 while IFS= read -r -d '' file; do
     lines=$(wc -l <"$file")
     [ "$lines" -le 600 ] || fail "$file has $lines lines; 600 are the limit"
-done < <(find "${existing[@]}" -type f \( -name '*.[ch]' -o -name '*.def' -o -name '*.sh' -o -name '*.py' -o -name '*.cmake' \) -print0)
+done < <(find "${existing[@]}" -type f \( -name '*.[ch]' -o -name '*.inc' -o -name '*.def' -o -name '*.sh' -o -name '*.py' -o -name '*.cmake' \) -print0)
 
 marks='TO''DO|FIX''ME|XX''X|HA''CK'
 while IFS= read -r hit; do
     fail "left open: $hit"
-done < <(grep -rnwE --include='*.[ch]' --include='*.sh' --include='*.py' --include='*.cmake' --include='CMakeLists.txt' "$marks" "${existing[@]}" quickstart CMakeLists.txt 2>/dev/null)
+done < <(grep -rnwE --include='*.[ch]' --include='*.inc' --include='*.sh' --include='*.py' --include='*.cmake' --include='CMakeLists.txt' "$marks" "${existing[@]}" quickstart CMakeLists.txt 2>/dev/null)
 
 # the library itself never ends the process and never prints
 while IFS= read -r hit; do
     fail "abort, exit or print in the library: $hit"
 done < <(grep -nE '(^|[^_a-zA-Z.>"])(abort|exit|_exit|printf|puts|perror|putchar)[ ]*\(|std(out|err)\b' \
-              core/*.c backends/*.c backends/*/*.c models/*.c agents/*.c envs/*.c 2>/dev/null | grep -vE '^[^:]*:[0-9]+:[ ]*(\*|/\*|//)')
+              core/*.c backends/*.{c,inc} backends/*/*.{c,inc} models/*.c agents/*.c envs/*.c 2>/dev/null | grep -vE '^[^:]*:[0-9]+:[ ]*(\*|/\*|//)')
 
 if [ "$failures" -ne 0 ]; then
     echo "$failures broken rule(s)"
