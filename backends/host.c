@@ -49,11 +49,12 @@ void rv_host_release(const rv_services *services, rv_buffer *buffer) {
 static rv_status locate(const rv_services *services, rv_buffer *buffer, size_t element, size_t offset, size_t count,
                         rv_error *error, char **address) {
     const size_t elements = buffer->bytes / element;
+    *address = buffer->memory;
     if (offset > elements || count > elements - offset) {
         return services->fail(error, RV_INVALID_ARGUMENT, "elements [%zu, %zu + %zu) are outside a buffer of %zu", offset,
                               offset, count, elements);
     }
-    *address = buffer->memory + offset * element;
+    *address += offset * element;
     return RV_OK;
 }
 
