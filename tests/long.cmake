@@ -5,7 +5,7 @@ if(REVERIE_SANITIZE OR REVERIE_COVERAGE OR REVERIE_FUZZ OR NOT PROJECT_IS_TOP_LE
   return()
 endif()
 
-foreach(suite asan tsan coverage clang valgrind)
+foreach(suite asan tsan dev coverage clang valgrind)
   add_test(NAME suite_${suite} COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/suite.sh ${suite} ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
   set_tests_properties(suite_${suite} PROPERTIES LABELS long PROCESSORS 2 TIMEOUT 1500)
 endforeach()

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# One long suite. Usage: suite.sh asan|tsan|coverage|clang|valgrind|fuzz|fuzz_NAME SOURCE_DIR BUILD_DIR
+# One long suite. Usage: suite.sh asan|tsan|dev|coverage|clang|valgrind|fuzz|fuzz_NAME SOURCE_DIR BUILD_DIR
 # RV_FUZZ_SECONDS: how long one fuzz target runs (60).
 set -eu
 suite=$1 source=$2 plain=$3
 build=$plain/suites/${suite/#fuzz_*/fuzz}
 jobs=$(nproc)
 
-build_with() {
-    cmake -S "$source" -B "$build" -G Ninja "$@" >"$build.log" || { cat "$build.log"; exit 1; }
+build_with() { # PRESET OPTION...
+    cmake -S "$source" -B "$build" --preset "$@" >"$build.log" || { cat "$build.log"; exit 1; }
     cmake --build "$build" -j "$jobs" >"$build.log" || { tail -n 60 "$build.log"; exit 1; }
 }
 run_tests() {
@@ -18,7 +18,7 @@ mkdir -p "$plain/suites"
 case $suite in
     asan)
         export ASAN_OPTIONS=detect_stack_use_after_return=1:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
-        build_with -DCMAKE_BUILD_TYPE=Debug -DREVERIE_SANITIZE=address,undefined
+        build_with asan
         run_tests -E '^(header|structure)'
         ;;
     tsan)
@@ -26,15 +26,19 @@ case $suite in
         fixed=()
         if setarch -R true 2>/dev/null; then fixed=(setarch -R); fi
         export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
-        build_with -DCMAKE_BUILD_TYPE=Debug -DREVERIE_SANITIZE=thread
+        build_with tsan
         "${fixed[@]}" ctest --test-dir "$build" -L threads -j "$jobs" --output-on-failure --no-tests=error
         ;;
+    dev)
+        cd "$source"
+        cmake --workflow --preset dev
+        ;;
     clang)
-        build_with -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++
+        build_with release -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++
         run_tests -E '^(structure|package)'
         ;;
     coverage)
-        build_with -DCMAKE_BUILD_TYPE=Release -DREVERIE_COVERAGE=ON
+        build_with coverage
         find "$build" -name '*.gcda' -delete
         run_tests -E '^(header|structure)'
         bash "$source/tests/coverage.sh" "$source" "$build" 90
@@ -50,8 +54,7 @@ case $suite in
         echo "$(wc -l <"$build.tests") tests are clean"
         ;;
     fuzz)
-        build_with -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_COMPILER=clang -DREVERIE_FUZZ=ON -DREVERIE_SANITIZE=address,undefined \
-            -DREVERIE_PROGRAM=OFF -DREVERIE_BENCH=OFF
+        build_with fuzz
         ;;
     fuzz_*)
         corpus=$plain/suites/corpus/$suite
