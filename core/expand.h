@@ -1,0 +1,33 @@
+/* core/expand.h: the definition of each fused op, for the table in expand.c. */
+#ifndef RV_CORE_EXPAND_H
+#define RV_CORE_EXPAND_H
+
+#include "core/record.h"
+
+#define RV_EXPANSION(name)                                                                                              \
+    void rv_expand_##name(rv_graph *graph, const rv_attributes *attributes, const rv_tensor *in, int input_count, rv_tensor *out)
+
+RV_EXPANSION(linear);
+RV_EXPANSION(linear_wgrad);
+RV_EXPANSION(layer_norm);
+RV_EXPANSION(layer_norm_backward);
+RV_EXPANSION(rms_norm);
+RV_EXPANSION(rms_norm_backward);
+RV_EXPANSION(norm_wgrad);
+RV_EXPANSION(gru_cell);
+RV_EXPANSION(gru_cell_backward);
+RV_EXPANSION(sample_normal);
+RV_EXPANSION(sample_normal_backward);
+RV_EXPANSION(kl_normal);
+RV_EXPANSION(kl_normal_backward);
+RV_EXPANSION(mse);
+RV_EXPANSION(mse_backward);
+RV_EXPANSION(gaussian_nll);
+RV_EXPANSION(gaussian_nll_backward);
+RV_EXPANSION(bernoulli_nll);
+RV_EXPANSION(bernoulli_nll_backward);
+RV_EXPANSION(global_norm);
+RV_EXPANSION(adamw);
+RV_EXPANSION(ema);
+
+#endif
