@@ -19,6 +19,7 @@ static const rv_gradient_fn rules[] = {
     [RV_OP_REDUCE_COLS] = rv_gradient_reduce,
     [RV_OP_REDUCE_ROWS] = rv_gradient_reduce,
     [RV_OP_REDUCE_ALL] = rv_gradient_reduce,
+    [RV_OP_EXTREME_BACKWARD] = rv_gradient_refused,
     [RV_OP_SOFTMAX] = rv_gradient_softmax,
     [RV_OP_SOFTMAX_BACKWARD] = rv_gradient_refused,
     [RV_OP_QUANTILE] = NULL,

@@ -9,7 +9,8 @@ RV_GRADIENT_RULE(reduce) {
         int64_t reduced = rv_tensor_rows(dy) * rv_tensor_cols(dy), all = rows * cols;
         dy = rv_fold_scale(dy, all > 0 && reduced > 0 ? (float)((double)reduced / (double)all) : 0.0f);
     } else if (reduction != RV_REDUCE_SUM) {
-        rv_gradient_refused(context, din);
+        rv_tensor inputs[] = {x, context->out[0], dy};
+        din[0] = rv_append_one(context->graph, RV_OP_EXTREME_BACKWARD, inputs, 3, RV_F32, rows, cols, NULL);
         return;
     }
     din[0] = rv_fold_broadcast(dy, rows, cols);
