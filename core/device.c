@@ -104,6 +104,10 @@ const char *rv_device_message(const rv_device *device) { return device ? device-
 const char *rv_device_name(const rv_device *device) { return device ? device->caps.name : ""; }
 const char *rv_device_description(const rv_device *device) { return device ? device->caps.description : ""; }
 
+void *rv_device_resize(rv_device *device, void *memory, size_t bytes) {
+    return device ? device->allocator.resize(device->allocator.user, memory, bytes) : NULL;
+}
+
 rv_status rv_device_sync(rv_device *device) {
     if (!device) return RV_INVALID_ARGUMENT;
     if (!device->backend) return device->error.status;

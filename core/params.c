@@ -282,7 +282,12 @@ rv_status rv_params_gradients(rv_graph *graph, rv_params *params, rv_tensor loss
     return status != RV_OK ? status : graph->error.status;
 }
 
-rv_tensor rv_params_adamw(rv_graph *graph, rv_params *params, rv_tensor lr, float clip,
+rv_tensor rv_params_norm(rv_graph *graph, rv_params *params) {
+    if (!recordable(graph, params, "rv_params_norm")) return (rv_tensor){graph, 0};
+    return rv_global_norm(rv_read(graph, params->parts[RV_GRADIENT]));
+}
+
+rv_tensor rv_params_adamw(rv_graph *graph, rv_params *params, rv_tensor lr, rv_tensor norm, float clip,
                           const rv_adamw_options *options) {
     if (!recordable(graph, params, "rv_params_adamw")) return (rv_tensor){graph, 0};
     const rv_adamw_options given = options ? *options : (rv_adamw_options){0};
@@ -291,7 +296,7 @@ rv_tensor rv_params_adamw(rv_graph *graph, rv_params *params, rv_tensor lr, floa
     }
     rv_tensor part[PARTS], out[3];
     for (int i = 0; i < PARTS; i++) part[i] = rv_read(graph, params->parts[i]);
-    rv_tensor norm = rv_global_norm(part[RV_GRADIENT]);
+    if (!norm.graph) norm = rv_params_norm(graph, params);
     /* an update that the health flag forbids is not counted */
     rv_tensor before = rv_read(graph, params->updates);
     rv_tensor updates = rv_where(rv_cast(rv_health(graph), RV_F32), before, rv_affine(before, 1.0f, 1.0f));

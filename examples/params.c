@@ -30,7 +30,7 @@ int main(void) {
     rv_tensor y = rv_linear1(x, rv_param(graph, params, w), rv_param(graph, params, b), RV_SILU);
     rv_tensor loss = rv_mean(rv_mse(y, rv_fill(graph, B, 128, 1.0f)), RV_ALL);
     rv_params_gradients(graph, params, loss, NULL, 0);
-    rv_params_adamw(graph, params, lr, 100.0f, NULL);
+    rv_params_adamw(graph, params, lr, RV_NONE, 100.0f, NULL);
 
     rv_store(result, loss);
     rv_status status = rv_plan_create(graph, NULL, &plan);

@@ -22,7 +22,7 @@ int main(void) {
     rv_tensor y = rv_matmul(x, rv_param(graph, params, w), 0, 0);
     rv_tensor loss = rv_mean(rv_mse(y, rv_sum(x, RV_COLS)), RV_ALL);
     rv_params_gradients(graph, params, loss, NULL, 0);
-    rv_params_adamw(graph, params, rv_fill(graph, 1, 1, 0.01f), 0.0f, NULL);
+    rv_params_adamw(graph, params, rv_fill(graph, 1, 1, 0.01f), RV_NONE, 0.0f, NULL);
     rv_random_advance(graph, random);
 
     rv_status status = rv_plan_create(graph, NULL, &plan); // plan

@@ -67,6 +67,9 @@ RV_API const char *rv_device_message(const rv_device *device);
 RV_API const char *rv_device_name(const rv_device *device);
 RV_API const char *rv_device_description(const rv_device *device);
 
+/* Host memory through the device's allocator, as rv_allocator.resize gives it: for code that builds on the library. */
+RV_API void *rv_device_resize(rv_device *device, void *memory, size_t bytes);
+
 /* Waits for all work given to the device. */
 RV_API rv_status rv_device_sync(rv_device *device);
 

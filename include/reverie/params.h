@@ -8,7 +8,7 @@
  *
  *     rv_tensor y = rv_linear1(x, rv_param(graph, params, w), rv_param(graph, params, b), RV_SILU);
  *     rv_params_gradients(graph, params, loss, NULL, 0);       // fills the flat gradient
- *     rv_params_adamw(graph, params, lr, 100.0f, NULL);        // clip and step, one launch each
+ *     rv_params_adamw(graph, params, lr, RV_NONE, 100.0f, NULL);  // clip and step, one launch each
  *
  * Value, gradient and both moments are one array each, so that the optimiser is one
  * launch and a checkpoint one call. Several plans share a set. A weight of one row is
@@ -73,11 +73,14 @@ typedef struct rv_adamw_options {
     float beta1, beta2, eps, weight_decay;
 } rv_adamw_options;
 
+/* Records the gradient's global norm, [1, 1]: to be watched and logged before the step. */
+RV_API rv_tensor rv_params_norm(rv_graph *graph, rv_params *params);
+
 /* Records: scale the gradient to global norm `clip` at most (0: as it is), step AdamW
  * (Loshchilov and Hutter, 2019; torch.optim.AdamW's arithmetic) with learning rate lr [1, 1],
- * count the update. Returns the gradient's global norm before the clip, [1, 1].
+ * count the update. `norm` is rv_params_norm's, or RV_NONE to have it recorded; returns it.
  * While the non-finite flag is set nothing changes. */
-RV_API rv_tensor rv_params_adamw(rv_graph *graph, rv_params *params, rv_tensor lr, float clip,
+RV_API rv_tensor rv_params_adamw(rv_graph *graph, rv_params *params, rv_tensor lr, rv_tensor norm, float clip,
                                  const rv_adamw_options *options);
 
 /* Records target <- target + rate * (source - target) over a whole set of equal layout. */
