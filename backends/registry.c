@@ -25,6 +25,8 @@ static const rv_entry devices[] = {
 /* What "auto" never chooses. */
 static const rv_entry tools[] = {
     {"null", &rv_backend_null, NULL},
+    {"check", &rv_backend_check, NULL},
+    {"fault", &rv_backend_fault, NULL},
 };
 
 enum { DEVICES = sizeof devices / sizeof *devices, TOOLS = sizeof tools / sizeof *tools };
