@@ -61,7 +61,8 @@ static void copy_op(rewrite *rewrite, const rv_node *node, const rv_tensor *inpu
         const rv_value *value = &rewrite->from->values[node->first_output + (uint32_t)i];
         outputs[i] = (rv_shape){value->dtype, value->rows, value->cols};
     }
-    rv_tensor first = rv_append(rewrite->to, (rv_op)node->op, inputs, node->input_count, outputs, node->output_count, &node->attributes);
+    rv_tensor first = rv_append(rewrite->to, (rv_op)node->op, inputs, node->input_count, outputs, node->output_count,
+                                &node->attributes);
     for (int i = 0; i < node->output_count; i++) rewrite->now[node->first_output + (uint32_t)i] = rv_output(first, i);
 }
 
@@ -74,8 +75,8 @@ static void rewrite_op(rewrite *rewrite, const rv_node *node) {
     } else if (rv_expand_get(op)) {
         rv_expand_get(op)(rewrite->to, &node->attributes, inputs, node->input_count, &rewrite->now[node->first_output]);
     } else {
-        rv_poison(rewrite->to, RV_UNSUPPORTED, rv_op_info_get(op)->name, "device %s has no kernel for it, and it has no expansion",
-                  rewrite->to->device->caps.name);
+        rv_poison(rewrite->to, RV_UNSUPPORTED, rv_op_info_get(op)->name,
+                  "device %s has no kernel for it, and it has no expansion", rewrite->to->device->caps.name);
     }
 }
 
@@ -101,8 +102,10 @@ rv_status rv_graph_expand(const rv_graph *graph, bool (*keep)(void *user, rv_op 
     if (status != RV_OK) return status;
     rewrite.to = *expanded;
     rewrite.now = rv_alloc(graph->device, graph->value_count, sizeof *rewrite.now);
-    if (!rewrite.now) rv_poison(rewrite.to, RV_OUT_OF_MEMORY, "rv_graph_expand", "no memory for %u values", graph->value_count);
-    for (uint32_t i = 0; i < graph->node_count && rewrite.to->error.status == RV_OK; i++) rewrite_node(&rewrite, &graph->nodes[i]);
+    if (!rewrite.now)
+        rv_poison(rewrite.to, RV_OUT_OF_MEMORY, "rv_graph_expand", "no memory for %u values", graph->value_count);
+    for (uint32_t i = 0; i < graph->node_count && rewrite.to->error.status == RV_OK; i++)
+        rewrite_node(&rewrite, &graph->nodes[i]);
     rv_free(graph->device, rewrite.now);
     return rewrite.to->error.status;
 }

@@ -4,8 +4,9 @@
 
 #include "core/record.h"
 
-#define RV_EXPANSION(name)                                                                                              \
-    void rv_expand_##name(rv_graph *graph, const rv_attributes *attributes, const rv_tensor *in, int input_count, rv_tensor *out)
+#define RV_EXPANSION(name)                                                                                             \
+    void rv_expand_##name(rv_graph *graph, const rv_attributes *attributes, const rv_tensor *in, int input_count,      \
+                          rv_tensor *out)
 
 RV_EXPANSION(linear);
 RV_EXPANSION(linear_wgrad);

@@ -12,7 +12,8 @@ static rv_tensor half(rv_tensor x) { return rv_affine(x, 0.5f, 0); }
 RV_EXPANSION(sample_normal) {
     (void)graph, (void)input_count;
     rv_tensor mean = in[0], logvar = in[1];
-    rv_tensor noise = rv_normal_stream(in[2], attributes->stream, attributes->t, rv_tensor_rows(mean), rv_tensor_cols(mean));
+    rv_tensor noise =
+        rv_normal_stream(in[2], attributes->stream, attributes->t, rv_tensor_rows(mean), rv_tensor_cols(mean));
     out[0] = rv_add(mean, rv_mul(rv_exp(half(logvar)), noise));
     out[1] = rv_sum(rv_affine(rv_add(rv_square(noise), logvar), -0.5f, -half_log_two_pi), RV_COLS);
     out[2] = rv_sum(rv_affine(rv_sub(rv_add(rv_exp(logvar), rv_square(mean)), logvar), 0.5f, -0.5f), RV_COLS);

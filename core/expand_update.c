@@ -14,11 +14,14 @@ static rv_tensor bias_correction(rv_tensor updates, float beta) {
 }
 
 /* The old value where the non-finite flag is set. */
-static rv_tensor unless_sick(rv_tensor health, rv_tensor old, rv_tensor new) { return rv_where(rv_cast(health, RV_F32), old, new); }
+static rv_tensor unless_sick(rv_tensor health, rv_tensor old, rv_tensor new) {
+    return rv_where(rv_cast(health, RV_F32), old, new);
+}
 
 RV_EXPANSION(adamw) {
     (void)input_count;
-    rv_tensor value = in[0], gradient = in[1], m = in[2], v = in[3], lr = in[4], updates = in[5], norm = in[6], health = in[7];
+    rv_tensor value = in[0], gradient = in[1], m = in[2], v = in[3], lr = in[4], updates = in[5], norm = in[6],
+              health = in[7];
     const float beta1 = attributes->f[0], beta2 = attributes->f[1], eps = attributes->f[2], clip = attributes->f[4];
     if (clip > 0) {
         rv_tensor scale = rv_div(rv_fill(graph, 1, 1, clip), rv_affine(norm, 1, 1e-6f));

@@ -44,7 +44,8 @@ rv_tensor rv_fold_mul(rv_tensor a, rv_tensor b) {
 rv_tensor rv_fold_add(rv_tensor a, rv_tensor b) {
     float x, y;
     int64_t rows, cols;
-    bool fit = rv_broadcast_shape(a, b, &rows, &cols), a_fills = rv_fold_constant(a, &x), b_fills = rv_fold_constant(b, &y);
+    bool fit = rv_broadcast_shape(a, b, &rows, &cols), a_fills = rv_fold_constant(a, &x),
+         b_fills = rv_fold_constant(b, &y);
     if (fit && a_fills && b_fills) return rv_fold_fill(a.graph, rows, cols, x + y);
     if (fit && a_fills && x == 0.0f) return rv_fold_broadcast(b, rows, cols);
     if (fit && b_fills && y == 0.0f) return rv_fold_broadcast(a, rows, cols);

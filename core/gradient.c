@@ -58,7 +58,8 @@ rv_gradient_fn rv_gradient_get(uint32_t op) { return op < RV_OP_COUNT ? rules[op
 RV_GRADIENT_RULE(refused) {
     (void)din;
     rv_poison(context->graph, RV_UNSUPPORTED, "rv_gradients",
-              "the loss depends on a gradient, an update or a D_ map, and those have none of their own; rv_stop_gradient cuts them off");
+              "the loss depends on a gradient, an update or a D_ map, and those have none of their own; "
+              "rv_stop_gradient cuts them off");
 }
 
 /* ---- the walk ---- */
@@ -79,7 +80,7 @@ typedef struct walk {
     uint32_t *newest;                 /* by value: its last contribution */
     contribution *contributions;      /* 0 is none */
     uint32_t count, capacity;
-    rv_tensor *pieces;                /* room to join contributions */
+    rv_tensor *pieces; /* room to join contributions */
     uint32_t piece_capacity;
 } walk;
 
@@ -98,7 +99,10 @@ static void walk_end(walk *walk) {
 }
 
 static bool walk_begin(walk *walk, rv_graph *graph) {
-    *walk = (struct walk){.graph = graph, .device = graph->device, .node_count = graph->node_count, .value_count = graph->value_count};
+    *walk = (struct walk){.graph = graph,
+                          .device = graph->device,
+                          .node_count = graph->node_count,
+                          .value_count = graph->value_count};
     walk->wanted = rv_alloc(walk->device, walk->value_count, sizeof *walk->wanted);
     walk->stopped = rv_alloc(walk->device, walk->value_count, sizeof *walk->stopped);
     walk->asked = rv_alloc(walk->device, walk->value_count, sizeof *walk->asked);
@@ -123,14 +127,16 @@ static void find_wanted(walk *walk) {
         bool through = any && flows_through(node);
         for (int k = 0; k < node->output_count; k++) {
             uint32_t id = node->first_output + (uint32_t)k;
-            walk->wanted[id] = graph->values[id].dtype == RV_F32 && (walk->asked[id] || (through && !walk->stopped[id]));
+            walk->wanted[id] =
+                graph->values[id].dtype == RV_F32 && (walk->asked[id] || (through && !walk->stopped[id]));
         }
     }
 }
 
 static rv_status contribute(walk *walk, uint32_t value, rv_view_kind kind, int64_t first, rv_tensor gradient) {
     if (!walk->wanted[value] || !gradient.graph || gradient.id == 0) return RV_OK;
-    if (!rv_grow(walk->device, (void **)&walk->contributions, &walk->capacity, walk->count, sizeof *walk->contributions)) {
+    if (!rv_grow(walk->device, (void **)&walk->contributions, &walk->capacity, walk->count,
+                 sizeof *walk->contributions)) {
         return no_memory(walk);
     }
     walk->contributions[walk->count] = (contribution){gradient, first, kind, walk->newest[value]};
@@ -141,7 +147,8 @@ static rv_status contribute(walk *walk, uint32_t value, rv_view_kind kind, int64
 /* ---- joining what flows to one value ---- */
 
 static bool add_piece(walk *walk, uint32_t *count, rv_tensor piece) {
-    if (!rv_grow(walk->device, (void **)&walk->pieces, &walk->piece_capacity, *count, sizeof *walk->pieces)) return false;
+    if (!rv_grow(walk->device, (void **)&walk->pieces, &walk->piece_capacity, *count, sizeof *walk->pieces))
+        return false;
     walk->pieces[(*count)++] = piece;
     return true;
 }
@@ -162,7 +169,8 @@ static contribution *next_piece(walk *walk, uint32_t value, rv_view_kind kind, i
 }
 
 static rv_tensor zeros(walk *walk, rv_view_kind kind, const rv_value *shape, int64_t count) {
-    return kind == RV_VIEW_COLS ? rv_fold_fill(walk->graph, shape->rows, count, 0) : rv_fold_fill(walk->graph, count, shape->cols, 0);
+    return kind == RV_VIEW_COLS ? rv_fold_fill(walk->graph, shape->rows, count, 0)
+                                : rv_fold_fill(walk->graph, count, shape->cols, 0);
 }
 
 /* Takes, from the value's contributions of this kind, a layer: as many as lie side by side without
@@ -312,7 +320,9 @@ rv_status rv_gradients(rv_tensor loss, const rv_tensor *wrt, int wrt_count, cons
     for (int i = 0; i < wrt_count && check.ok; i++) rv_check_type(&check, "wrt", wrt[i], RV_F32);
     if (!check.ok) return graph && graph->error.status != RV_OK ? graph->error.status : RV_INVALID_ARGUMENT;
     walk walk;
-    rv_status status = walk_begin(&walk, graph) ? walk_gradients(&walk, loss, wrt, wrt_count, stop, stop_count, gradient) : no_memory(&walk);
+    rv_status status = walk_begin(&walk, graph)
+                           ? walk_gradients(&walk, loss, wrt, wrt_count, stop, stop_count, gradient)
+                           : no_memory(&walk);
     walk_end(&walk);
     if (status != RV_OK) {
         for (int i = 0; i < wrt_count; i++) gradient[i] = (rv_tensor){graph, 0};

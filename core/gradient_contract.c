@@ -48,7 +48,8 @@ RV_GRADIENT_RULE(linear) {
 }
 
 /* dscale and dbias in one launch; mean is RV_NONE for the RMS norm. */
-static void d_norm_weights(const rv_gradient_context *context, rv_tensor dpre, rv_tensor mean, rv_tensor rstd, rv_tensor *din) {
+static void d_norm_weights(const rv_gradient_context *context, rv_tensor dpre, rv_tensor mean, rv_tensor rstd,
+                           rv_tensor *din) {
     bool bias = context->input_count > 2 && context->wanted[2];
     if (!context->wanted[1] && !bias) return;
     rv_shape row = {RV_F32, 1, rv_tensor_cols(context->in[0])};
@@ -58,11 +59,13 @@ static void d_norm_weights(const rv_gradient_context *context, rv_tensor dpre, r
 }
 
 RV_GRADIENT_RULE(layer_norm) {
-    rv_tensor dpre = d_pre(context, (rv_activation)context->attributes->i[0]), mean = context->out[2], rstd = context->out[3];
+    rv_tensor dpre = d_pre(context, (rv_activation)context->attributes->i[0]), mean = context->out[2],
+              rstd = context->out[3];
     rv_tensor x = context->in[0], inputs[] = {dpre, x, context->in[1], mean, rstd};
     d_norm_weights(context, dpre, mean, rstd, din);
     if (!context->wanted[0]) return;
-    din[0] = rv_append_one(context->graph, RV_OP_LAYER_NORM_BACKWARD, inputs, 5, RV_F32, rv_tensor_rows(x), rv_tensor_cols(x), NULL);
+    din[0] = rv_append_one(context->graph, RV_OP_LAYER_NORM_BACKWARD, inputs, 5, RV_F32, rv_tensor_rows(x),
+                           rv_tensor_cols(x), NULL);
 }
 
 RV_GRADIENT_RULE(rms_norm) {
@@ -70,7 +73,8 @@ RV_GRADIENT_RULE(rms_norm) {
     rv_tensor x = context->in[0], inputs[] = {dpre, x, context->in[1], rstd};
     d_norm_weights(context, dpre, RV_NONE, rstd, din);
     if (!context->wanted[0]) return;
-    din[0] = rv_append_one(context->graph, RV_OP_RMS_NORM_BACKWARD, inputs, 4, RV_F32, rv_tensor_rows(x), rv_tensor_cols(x), NULL);
+    din[0] = rv_append_one(context->graph, RV_OP_RMS_NORM_BACKWARD, inputs, 4, RV_F32, rv_tensor_rows(x),
+                           rv_tensor_cols(x), NULL);
 }
 
 RV_GRADIENT_RULE(gru_cell) {
@@ -78,7 +82,8 @@ RV_GRADIENT_RULE(gru_cell) {
     int64_t rows = rv_tensor_rows(x), hidden = rv_tensor_cols(h);
     rv_tensor inputs[] = {context->dout[0], h, context->out[1], context->in[2], context->in[3], x};
     rv_shape dx = {RV_F32, rows, rv_tensor_cols(x)}, dh = {RV_F32, rows, hidden}, gates = {RV_F32, rows, 3 * hidden};
-    rv_tensor first = rv_append(context->graph, RV_OP_GRU_CELL_BACKWARD, inputs, 6, (rv_shape[]){dx, dh, gates, gates}, 4, NULL);
+    rv_tensor first =
+        rv_append(context->graph, RV_OP_GRU_CELL_BACKWARD, inputs, 6, (rv_shape[]){dx, dh, gates, gates}, 4, NULL);
     din[0] = first;
     din[1] = rv_output(first, 1);
     if (context->wanted[2] || context->wanted[4]) din[2] = rv_linear_wgrad(rv_output(first, 2), &x, 1, &din[4]);

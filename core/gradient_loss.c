@@ -10,7 +10,8 @@ RV_GRADIENT_RULE(sample_normal) {
         inputs[i] = context->in[i];
         inputs[3 + i] = context->dout[i].id ? context->dout[i] : RV_NONE;
     }
-    din[0] = rv_append(context->graph, RV_OP_SAMPLE_NORMAL_BACKWARD, inputs, 6, (rv_shape[]){shape, shape}, 2, context->attributes);
+    din[0] = rv_append(context->graph, RV_OP_SAMPLE_NORMAL_BACKWARD, inputs, 6, (rv_shape[]){shape, shape}, 2,
+                       context->attributes);
     din[1] = rv_output(din[0], 1);
 }
 

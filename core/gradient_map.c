@@ -44,7 +44,8 @@ static rv_tensor d_map1(rv_map map, const float *f, rv_tensor dy, rv_tensor x, r
 }
 
 RV_GRADIENT_RULE(map1) {
-    din[0] = d_map1((rv_map)context->attributes->i[0], context->attributes->f, context->dout[0], context->in[0], context->out[0]);
+    din[0] = d_map1((rv_map)context->attributes->i[0], context->attributes->f, context->dout[0], context->in[0],
+                    context->out[0]);
 }
 
 /* The derivatives as of equal shapes; the rule sums what was broadcast. */

@@ -18,6 +18,6 @@ RV_GRADIENT_RULE(reduce) {
 
 RV_GRADIENT_RULE(softmax) {
     rv_tensor y = context->out[0], inputs[] = {y, context->dout[0]};
-    din[0] = rv_append_one(context->graph, RV_OP_SOFTMAX_BACKWARD, inputs, 2, RV_F32, rv_tensor_rows(y), rv_tensor_cols(y),
-                           context->attributes);
+    din[0] = rv_append_one(context->graph, RV_OP_SOFTMAX_BACKWARD, inputs, 2, RV_F32, rv_tensor_rows(y),
+                           rv_tensor_cols(y), context->attributes);
 }

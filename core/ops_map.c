@@ -10,11 +10,13 @@ rv_tensor rv_map1(rv_map map, rv_tensor x, float a, float b) {
     bool integer = map == RV_MAP_AFFINE && rv_tensor_dtype(x) == RV_I32;
     if (!integer) rv_check_type(&check, "x", x, RV_F32);
     if (integer && !(is_whole(a) && is_whole(b))) {
-        rv_check_refuse(&check, RV_INVALID_ARGUMENT, "x is i32, so scale %g and offset %g must be whole numbers", (double)a, (double)b);
+        rv_check_refuse(&check, RV_INVALID_ARGUMENT, "x is i32, so scale %g and offset %g must be whole numbers",
+                        (double)a, (double)b);
     }
     if (!check.ok) return rv_check_failed(&check);
     rv_attributes attributes = {.f = {a, b}, .i = {map, integer ? (int32_t)a : 0, integer ? (int32_t)b : 0}};
-    return rv_append_one(x.graph, RV_OP_MAP1, &x, 1, rv_tensor_dtype(x), rv_tensor_rows(x), rv_tensor_cols(x), &attributes);
+    return rv_append_one(x.graph, RV_OP_MAP1, &x, 1, rv_tensor_dtype(x), rv_tensor_rows(x), rv_tensor_cols(x),
+                         &attributes);
 }
 
 rv_tensor rv_neg(rv_tensor x) { return rv_map1(RV_MAP_NEG, x, 0, 0); }
@@ -40,14 +42,16 @@ rv_tensor rv_affine(rv_tensor x, float scale, float offset) { return rv_map1(RV_
 
 rv_tensor rv_clamp(rv_tensor x, float low, float high) {
     if (x.graph && !(low <= high)) {
-        return rv_poison(x.graph, RV_INVALID_ARGUMENT, "clamp", "low %g is not below high %g", (double)low, (double)high);
+        return rv_poison(x.graph, RV_INVALID_ARGUMENT, "clamp", "low %g is not below high %g", (double)low,
+                         (double)high);
     }
     return rv_map1(RV_MAP_CLAMP, x, low, high);
 }
 
 rv_tensor rv_cast(rv_tensor x, rv_dtype to) {
     rv_check check = rv_check_inputs("cast", &x, 1, 0);
-    if (to != RV_F32 && to != RV_I32 && to != RV_U8) rv_check_refuse(&check, RV_INVALID_ARGUMENT, "%d is no type", (int)to);
+    if (to != RV_F32 && to != RV_I32 && to != RV_U8)
+        rv_check_refuse(&check, RV_INVALID_ARGUMENT, "%d is no type", (int)to);
     if (!check.ok) return rv_check_failed(&check);
     if (rv_tensor_dtype(x) == to) return x;
     rv_attributes attributes = {.i = {RV_MAP_CAST}};
@@ -58,11 +62,16 @@ rv_tensor rv_cast(rv_tensor x, rv_dtype to) {
 
 static bool takes_integers(rv_map map) {
     switch ((int)map) {
-    case RV_MAP_ADD: case RV_MAP_SUB: case RV_MAP_MUL: case RV_MAP_MIN: case RV_MAP_MAX:
-    case RV_MAP_LESS: case RV_MAP_LESS_EQUAL: case RV_MAP_EQUAL: case RV_MAP_MOD:
-        return true;
-    default:
-        return false;
+    case RV_MAP_ADD:
+    case RV_MAP_SUB:
+    case RV_MAP_MUL:
+    case RV_MAP_MIN:
+    case RV_MAP_MAX:
+    case RV_MAP_LESS:
+    case RV_MAP_LESS_EQUAL:
+    case RV_MAP_EQUAL:
+    case RV_MAP_MOD: return true;
+    default: return false;
     }
 }
 
@@ -77,8 +86,9 @@ rv_tensor rv_map2(rv_map map, rv_tensor a, rv_tensor b, float low, float high) {
     rv_check_type(&check, "b", b, dtype);
     int64_t rows, cols;
     if (!rv_broadcast_shape(a, b, &rows, &cols)) {
-        rv_check_refuse(&check, RV_SHAPE_MISMATCH, "a is " RV_SHAPE ", b is " RV_SHAPE "; rows and columns must match or be 1",
-                        RV_SHAPE_OF(a), RV_SHAPE_OF(b));
+        rv_check_refuse(&check, RV_SHAPE_MISMATCH,
+                        "a is " RV_SHAPE ", b is " RV_SHAPE "; rows and columns must match or be 1", RV_SHAPE_OF(a),
+                        RV_SHAPE_OF(b));
     }
     if (!check.ok) return rv_check_failed(&check);
     rv_attributes attributes = {.f = {low, high}, .i = {map}};
@@ -112,8 +122,10 @@ rv_tensor rv_where(rv_tensor condition, rv_tensor a, rv_tensor b) {
     rv_check_type(&check, "b", b, RV_F32);
     int64_t rows = 1, cols = 1;
     if (!(widen(condition, &rows, &cols) && widen(a, &rows, &cols) && widen(b, &rows, &cols))) {
-        rv_check_refuse(&check, RV_SHAPE_MISMATCH, "condition is " RV_SHAPE ", a is " RV_SHAPE ", b is " RV_SHAPE
-                        "; rows and columns must match or be 1", RV_SHAPE_OF(condition), RV_SHAPE_OF(a), RV_SHAPE_OF(b));
+        rv_check_refuse(&check, RV_SHAPE_MISMATCH,
+                        "condition is " RV_SHAPE ", a is " RV_SHAPE ", b is " RV_SHAPE
+                        "; rows and columns must match or be 1",
+                        RV_SHAPE_OF(condition), RV_SHAPE_OF(a), RV_SHAPE_OF(b));
     }
     if (!check.ok) return rv_check_failed(&check);
     return rv_append_one(a.graph, RV_OP_WHERE, inputs, 3, RV_F32, rows, cols, NULL);

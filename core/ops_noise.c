@@ -8,7 +8,8 @@ static void check_draw(rv_check *check, rv_tensor state, const char *name, int64
     if (!name || !name[0]) rv_check_refuse(check, RV_INVALID_ARGUMENT, "a draw needs a name");
 }
 
-static rv_tensor draw(const char *op_name, rv_op op, rv_tensor state, const char *name, uint32_t t, int64_t rows, int64_t cols) {
+static rv_tensor draw(const char *op_name, rv_op op, rv_tensor state, const char *name, uint32_t t, int64_t rows,
+                      int64_t cols) {
     rv_check check = rv_check_inputs(op_name, &state, 1, 0);
     check_draw(&check, state, name, rows, cols);
     if (!check.ok) return rv_check_failed(&check);
@@ -51,7 +52,8 @@ rv_normal_sample rv_sample_normal(rv_tensor mean, rv_tensor logvar, rv_tensor st
     if (check.ok) {
         rv_shape shape = {RV_F32, rv_tensor_rows(mean), rv_tensor_cols(mean)}, column = {RV_F32, shape.rows, 1};
         rv_attributes attributes = {.stream = rv_hash_name(name), .t = t};
-        value = rv_append(check.graph, RV_OP_SAMPLE_NORMAL, inputs, 3, (rv_shape[]){shape, column, column}, 3, &attributes);
+        value =
+            rv_append(check.graph, RV_OP_SAMPLE_NORMAL, inputs, 3, (rv_shape[]){shape, column, column}, 3, &attributes);
     }
     return (rv_normal_sample){value, rv_output(value, 1), rv_output(value, 2)};
 }

@@ -1,14 +1,16 @@
 /* core/ops_norm.c: layer norm, RMS norm, the GRU cell. */
 #include "core/record.h"
 
-static void check_norm(rv_check *check, rv_tensor x, rv_tensor scale, rv_tensor bias, float eps, rv_activation activation) {
+static void check_norm(rv_check *check, rv_tensor x, rv_tensor scale, rv_tensor bias, float eps,
+                       rv_activation activation) {
     rv_check_type(check, "x", x, RV_F32);
     rv_check_type(check, "scale", scale, RV_F32);
     rv_check_type(check, "bias", bias, RV_F32);
     rv_check_shape(check, "scale", scale, 1, rv_tensor_cols(x));
     rv_check_shape(check, "bias", bias, 1, rv_tensor_cols(x));
     if (!(eps >= 0.0f)) rv_check_refuse(check, RV_INVALID_ARGUMENT, "eps is %g; 0 or more would fit", (double)eps);
-    if ((unsigned)activation >= RV_ACTIVATION_COUNT) rv_check_refuse(check, RV_INVALID_ARGUMENT, "%d is no activation", (int)activation);
+    if ((unsigned)activation >= RV_ACTIVATION_COUNT)
+        rv_check_refuse(check, RV_INVALID_ARGUMENT, "%d is no activation", (int)activation);
 }
 
 rv_tensor rv_layer_norm(rv_tensor x, rv_tensor scale, rv_tensor bias, float eps, rv_activation activation) {
@@ -43,5 +45,6 @@ rv_tensor rv_gru_cell(rv_tensor x, rv_tensor h, rv_tensor w_x, rv_tensor w_h, rv
     rv_check_shape(&check, "b_x", b_x, 1, 3 * hidden);
     rv_check_shape(&check, "b_h", b_h, 1, 3 * hidden);
     if (!check.ok) return rv_check_failed(&check);
-    return rv_append(x.graph, RV_OP_GRU_CELL, inputs, 6, (rv_shape[]){{RV_F32, rows, hidden}, {RV_F32, rows, 4 * hidden}}, 2, NULL);
+    return rv_append(x.graph, RV_OP_GRU_CELL, inputs, 6,
+                     (rv_shape[]){{RV_F32, rows, hidden}, {RV_F32, rows, 4 * hidden}}, 2, NULL);
 }

@@ -10,8 +10,8 @@ static rv_tensor reduce(const char *name, rv_reduction reduction, rv_tensor x, r
     if (!check.ok) return rv_check_failed(&check);
     rv_attributes attributes = {.i = {reduction}};
     rv_op op = over == RV_ROWS ? RV_OP_REDUCE_ROWS : over == RV_COLS ? RV_OP_REDUCE_COLS : RV_OP_REDUCE_ALL;
-    return rv_append_one(x.graph, op, &x, 1, RV_F32, over == RV_COLS ? rv_tensor_rows(x) : 1, over == RV_ROWS ? rv_tensor_cols(x) : 1,
-                         &attributes);
+    return rv_append_one(x.graph, op, &x, 1, RV_F32, over == RV_COLS ? rv_tensor_rows(x) : 1,
+                         over == RV_ROWS ? rv_tensor_cols(x) : 1, &attributes);
 }
 
 rv_tensor rv_sum(rv_tensor x, rv_axis over) { return reduce("sum", RV_REDUCE_SUM, x, over); }

@@ -13,9 +13,11 @@ rv_tensor rv_fill(rv_graph *graph, int64_t rows, int64_t cols, float value) {
 rv_tensor rv_copy(rv_tensor x, int64_t rows, int64_t cols) {
     rv_check check = rv_check_inputs("broadcast", &x, 1, 0);
     rv_check_size(&check, rows, cols);
-    bool fits = (rv_tensor_rows(x) == rows || rv_tensor_rows(x) == 1) && (rv_tensor_cols(x) == cols || rv_tensor_cols(x) == 1);
+    bool fits =
+        (rv_tensor_rows(x) == rows || rv_tensor_rows(x) == 1) && (rv_tensor_cols(x) == cols || rv_tensor_cols(x) == 1);
     if (!fits) {
-        rv_check_refuse(&check, RV_SHAPE_MISMATCH, "x is " RV_SHAPE ", wanted is " RV_SHAPE "; only 1 row or 1 column can be repeated",
+        rv_check_refuse(&check, RV_SHAPE_MISMATCH,
+                        "x is " RV_SHAPE ", wanted is " RV_SHAPE "; only 1 row or 1 column can be repeated",
                         RV_SHAPE_OF(x), (long long)rows, (long long)cols);
     }
     if (!check.ok) return rv_check_failed(&check);
@@ -29,7 +31,8 @@ rv_tensor rv_broadcast(rv_tensor x, int64_t rows, int64_t cols) {
 
 /* ---- views ---- */
 
-static void check_slice(rv_check *check, rv_tensor x, int64_t first, int64_t count, int64_t least, int64_t size, const char *axis) {
+static void check_slice(rv_check *check, rv_tensor x, int64_t first, int64_t count, int64_t least, int64_t size,
+                        const char *axis) {
     if (first >= 0 && count >= least && first <= size && count <= size - first) return;
     rv_check_refuse(check, RV_SHAPE_MISMATCH, "%lld %s from %lld on are not inside x " RV_SHAPE, (long long)count, axis,
                     (long long)first, RV_SHAPE_OF(x));
@@ -56,9 +59,10 @@ rv_tensor rv_reshape(rv_tensor x, int64_t rows, int64_t cols) {
     rv_check check = rv_check_inputs("reshape", &x, 1, 0);
     rv_check_size(&check, rows, cols);
     size_t count;
-    if (check.ok && (!rv_mul_size((size_t)rows, (size_t)cols, &count) || count != (size_t)(rv_tensor_rows(x) * rv_tensor_cols(x)))) {
-        rv_check_refuse(&check, RV_SHAPE_MISMATCH, "x is " RV_SHAPE ", which " RV_SHAPE " does not hold exactly", RV_SHAPE_OF(x),
-                        (long long)rows, (long long)cols);
+    if (check.ok && (!rv_mul_size((size_t)rows, (size_t)cols, &count) ||
+                     count != (size_t)(rv_tensor_rows(x) * rv_tensor_cols(x)))) {
+        rv_check_refuse(&check, RV_SHAPE_MISMATCH, "x is " RV_SHAPE ", which " RV_SHAPE " does not hold exactly",
+                        RV_SHAPE_OF(x), (long long)rows, (long long)cols);
     }
     if (!check.ok) return rv_check_failed(&check);
     int64_t x_rows = rv_tensor_rows(x), x_cols = rv_tensor_cols(x);
@@ -75,23 +79,26 @@ rv_tensor rv_stop_gradient(rv_tensor x) {
 
 /* ---- copies ---- */
 
-/* All but the joined size must be equal to the first input's. */
+/* Type and all but the joined size must be equal to the first input's. */
 static rv_tensor concat(const char *name, rv_op op, const rv_tensor *x, int count) {
     int most = rv_op_info_get(op)->inputs_max;
     if (!x || count < 1 || count > most) {
-        return x && count > 0 ? rv_poison(x[0].graph, RV_INVALID_ARGUMENT, name, "%d inputs; it takes 1 to %d", count, most) : RV_NONE;
+        return x && count > 0
+                   ? rv_poison(x[0].graph, RV_INVALID_ARGUMENT, name, "%d inputs; it takes 1 to %d", count, most)
+                   : RV_NONE;
     }
     bool cols = op == RV_OP_CONCAT_COLS;
     rv_check check = rv_check_inputs(name, x, count, 0);
     int64_t total = 0;
     for (int i = 0; i < count && check.ok; i++) {
         char input[16] = {'x', (char)('0' + i), 0};
-        rv_check_type(&check, input, x[i], RV_F32);
+        rv_check_type(&check, input, x[i], rv_tensor_dtype(x[0]));
         rv_check_shape(&check, input, x[i], cols ? rv_tensor_rows(x[0]) : RV_ANY, cols ? RV_ANY : rv_tensor_cols(x[0]));
         total += cols ? rv_tensor_cols(x[i]) : rv_tensor_rows(x[i]); /* eight sizes of real values: no overflow */
     }
     if (!check.ok) return rv_check_failed(&check);
-    return rv_append_one(check.graph, op, x, count, RV_F32, cols ? rv_tensor_rows(x[0]) : total, cols ? total : rv_tensor_cols(x[0]), NULL);
+    return rv_append_one(check.graph, op, x, count, rv_tensor_dtype(x[0]), cols ? rv_tensor_rows(x[0]) : total,
+                         cols ? total : rv_tensor_cols(x[0]), NULL);
 }
 
 rv_tensor rv_concat_cols(const rv_tensor *x, int count) { return concat("concat_cols", RV_OP_CONCAT_COLS, x, count); }
@@ -99,9 +106,9 @@ rv_tensor rv_concat_rows(const rv_tensor *x, int count) { return concat("concat_
 
 rv_tensor rv_transpose(rv_tensor x) {
     rv_check check = rv_check_inputs("transpose", &x, 1, 0);
-    rv_check_type(&check, "x", x, RV_F32);
     if (!check.ok) return rv_check_failed(&check);
-    return rv_append_one(x.graph, RV_OP_TRANSPOSE, &x, 1, RV_F32, rv_tensor_cols(x), rv_tensor_rows(x), NULL);
+    return rv_append_one(x.graph, RV_OP_TRANSPOSE, &x, 1, rv_tensor_dtype(x), rv_tensor_cols(x), rv_tensor_rows(x),
+                         NULL);
 }
 
 rv_tensor rv_gather(rv_tensor table, rv_tensor index) {
@@ -110,7 +117,8 @@ rv_tensor rv_gather(rv_tensor table, rv_tensor index) {
     rv_check_type(&check, "index", index, RV_I32);
     rv_check_shape(&check, "index", index, RV_ANY, 1);
     if (!check.ok) return rv_check_failed(&check);
-    return rv_append_one(table.graph, RV_OP_GATHER, inputs, 2, rv_tensor_dtype(table), rv_tensor_rows(index), rv_tensor_cols(table), NULL);
+    return rv_append_one(table.graph, RV_OP_GATHER, inputs, 2, rv_tensor_dtype(table), rv_tensor_rows(index),
+                         rv_tensor_cols(table), NULL);
 }
 
 rv_tensor rv_scatter_add(rv_tensor x, rv_tensor index, int64_t rows) {

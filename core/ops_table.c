@@ -2,15 +2,15 @@
 #include "core/internal.h"
 
 static const rv_op_info infos[] = {
-#define RV_OP(name, text, inputs_min, inputs_max, outputs, level, rows, whole) \
+#define RV_OP(name, text, inputs_min, inputs_max, outputs, level, rows, whole)                                         \
     [RV_OP_##name] = {text, inputs_min, inputs_max, outputs, level, rows, whole},
 #include "core/ops.def"
 #undef RV_OP
 };
 _Static_assert(sizeof infos / sizeof *infos == RV_OP_COUNT, "an op without its line");
 
-#define RV_OP(name, text, inputs_min, inputs_max, outputs, level, rows, whole)                      \
-    _Static_assert((inputs_max) <= RV_MAX_INPUTS && (inputs_min) <= (inputs_max), text ": inputs"); \
+#define RV_OP(name, text, inputs_min, inputs_max, outputs, level, rows, whole)                                         \
+    _Static_assert((inputs_max) <= RV_MAX_INPUTS && (inputs_min) <= (inputs_max), text ": inputs");                    \
     _Static_assert((outputs) >= 1 && (outputs) <= RV_MAX_OUTPUTS, text ": outputs");
 #include "core/ops.def"
 #undef RV_OP

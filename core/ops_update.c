@@ -17,8 +17,8 @@ rv_tensor rv_global_norm(rv_tensor x) {
     return rv_append_one(x.graph, RV_OP_GLOBAL_NORM, &x, 1, RV_F32, 1, 1, NULL);
 }
 
-void rv_adamw(rv_tensor value, rv_tensor gradient, rv_tensor m, rv_tensor v, rv_tensor lr, rv_tensor updates, rv_tensor norm,
-              float beta1, float beta2, float eps, float weight_decay, float clip, rv_tensor out[3]) {
+void rv_adamw(rv_tensor value, rv_tensor gradient, rv_tensor m, rv_tensor v, rv_tensor lr, rv_tensor updates,
+              rv_tensor norm, float beta1, float beta2, float eps, float weight_decay, float clip, rv_tensor out[3]) {
     static const char *const names[] = {"value", "gradient", "m", "v", "lr", "updates", "norm"};
     rv_tensor inputs[8] = {value, gradient, m, v, lr, updates, norm, rv_health(value.graph)};
     rv_check check = rv_check_inputs("adamw", inputs, 8, 0);
@@ -28,11 +28,12 @@ void rv_adamw(rv_tensor value, rv_tensor gradient, rv_tensor m, rv_tensor v, rv_
         rv_check_shape(&check, names[i], inputs[i], 1, i < 4 ? size : 1);
     }
     if (!(beta1 >= 0 && beta1 < 1 && beta2 >= 0 && beta2 < 1)) {
-        rv_check_refuse(&check, RV_INVALID_ARGUMENT, "beta1 is %g, beta2 is %g; from 0 to below 1 would fit", (double)beta1, (double)beta2);
+        rv_check_refuse(&check, RV_INVALID_ARGUMENT, "beta1 is %g, beta2 is %g; from 0 to below 1 would fit",
+                        (double)beta1, (double)beta2);
     }
     if (!(eps >= 0 && weight_decay >= 0 && clip >= 0)) {
-        rv_check_refuse(&check, RV_INVALID_ARGUMENT, "eps is %g, weight_decay %g, clip %g; 0 or more would fit", (double)eps,
-                        (double)weight_decay, (double)clip);
+        rv_check_refuse(&check, RV_INVALID_ARGUMENT, "eps is %g, weight_decay %g, clip %g; 0 or more would fit",
+                        (double)eps, (double)weight_decay, (double)clip);
     }
     rv_tensor first = rv_check_failed(&check);
     if (check.ok) {
@@ -49,10 +50,12 @@ rv_tensor rv_ema(rv_tensor target, rv_tensor source, float rate) {
     rv_check_type(&check, "target", target, RV_F32);
     rv_check_type(&check, "source", source, RV_F32);
     rv_check_shape(&check, "source", source, rv_tensor_rows(target), rv_tensor_cols(target));
-    if (!(rate >= 0.0f && rate <= 1.0f)) rv_check_refuse(&check, RV_INVALID_ARGUMENT, "rate is %g; 0 to 1 would fit", (double)rate);
+    if (!(rate >= 0.0f && rate <= 1.0f))
+        rv_check_refuse(&check, RV_INVALID_ARGUMENT, "rate is %g; 0 to 1 would fit", (double)rate);
     if (!check.ok) return rv_check_failed(&check);
     rv_attributes attributes = {.f = {rate}};
-    return rv_append_one(check.graph, RV_OP_EMA, inputs, 3, RV_F32, rv_tensor_rows(target), rv_tensor_cols(target), &attributes);
+    return rv_append_one(check.graph, RV_OP_EMA, inputs, 3, RV_F32, rv_tensor_rows(target), rv_tensor_cols(target),
+                         &attributes);
 }
 
 /* The new array is one op's output, always in place of the old one: the store costs nothing. */
@@ -66,7 +69,8 @@ void rv_store_rows(rv_array *array, rv_tensor tensor, rv_tensor index) {
     rv_check_type(&check, "index", index, RV_I32);
     rv_check_shape(&check, "index", index, rv_tensor_rows(tensor), 1);
     if (!check.ok) return;
-    rv_store(array, rv_append_one(graph, RV_OP_STORE_ROWS, inputs, 4, rv_array_dtype(array), rv_array_rows(array), rv_array_cols(array), NULL));
+    rv_store(array, rv_append_one(graph, RV_OP_STORE_ROWS, inputs, 4, rv_array_dtype(array), rv_array_rows(array),
+                                  rv_array_cols(array), NULL));
 }
 
 /* ---- watch ---- */
@@ -87,7 +91,8 @@ static int64_t register_names(rv_device *device, const char *const *names, uint3
     uint32_t first = device->name_count;
     for (uint32_t i = 0; i < count; i++) {
         char *copy = rv_copy_text(device, names[i]);
-        if (!copy || !rv_grow(device, (void **)&device->names, &device->name_capacity, device->name_count, sizeof *device->names)) {
+        if (!copy || !rv_grow(device, (void **)&device->names, &device->name_capacity, device->name_count,
+                              sizeof *device->names)) {
             rv_free(device, copy);
             while (device->name_count > first) rv_free(device, device->names[--device->name_count]);
             return -1;
@@ -105,7 +110,8 @@ void rv_watch(rv_tensor x, const char *const *names, int name_count) {
     for (int i = 0; named && i < name_count; i++) named = names[i] != NULL;
     if (!named) rv_check_refuse(&check, RV_INVALID_ARGUMENT, "no names");
     if (name_count != 1 && name_count != rv_tensor_cols(x)) {
-        rv_check_refuse(&check, RV_SHAPE_MISMATCH, "x is " RV_SHAPE ", %d names; one, or one a column would fit", RV_SHAPE_OF(x), name_count);
+        rv_check_refuse(&check, RV_SHAPE_MISMATCH, "x is " RV_SHAPE ", %d names; one, or one a column would fit",
+                        RV_SHAPE_OF(x), name_count);
     }
     if (!check.ok) return;
     int64_t first = register_names(x.graph->device, names, (uint32_t)name_count);

@@ -36,15 +36,18 @@ const char *rv_dtype_name(rv_dtype dtype) {
 
 void rv_check_type(rv_check *check, const char *name, rv_tensor x, rv_dtype dtype) {
     if (!check->ok || !x.graph || rv_tensor_dtype(x) == dtype) return;
-    rv_check_refuse(check, RV_TYPE_MISMATCH, "%s is %s, %s would fit (rv_cast)", name, rv_dtype_name(rv_tensor_dtype(x)),
-                    rv_dtype_name(dtype));
+    rv_check_refuse(check, RV_TYPE_MISMATCH, "%s is %s, %s would fit (rv_cast)", name,
+                    rv_dtype_name(rv_tensor_dtype(x)), rv_dtype_name(dtype));
 }
 
 /* "[64, any]" */
 static const char *wanted_shape(char *text, size_t size, int64_t rows, int64_t cols) {
-    if (rows == RV_ANY) snprintf(text, size, "[any, %lld]", (long long)cols);
-    else if (cols == RV_ANY) snprintf(text, size, "[%lld, any]", (long long)rows);
-    else snprintf(text, size, RV_SHAPE, (long long)rows, (long long)cols);
+    if (rows == RV_ANY)
+        snprintf(text, size, "[any, %lld]", (long long)cols);
+    else if (cols == RV_ANY)
+        snprintf(text, size, "[%lld, any]", (long long)rows);
+    else
+        snprintf(text, size, RV_SHAPE, (long long)rows, (long long)cols);
     return text;
 }
 
@@ -58,8 +61,8 @@ void rv_check_shape(rv_check *check, const char *name, rv_tensor x, int64_t rows
 
 void rv_check_size(rv_check *check, int64_t rows, int64_t cols) {
     if (rows >= 0 && cols >= 1) return;
-    rv_check_refuse(check, RV_INVALID_ARGUMENT, "a result of " RV_SHAPE " cannot be; rows start at 0, columns at 1", (long long)rows,
-                    (long long)cols);
+    rv_check_refuse(check, RV_INVALID_ARGUMENT, "a result of " RV_SHAPE " cannot be; rows start at 0, columns at 1",
+                    (long long)rows, (long long)cols);
 }
 
 static bool broadcast_size(int64_t a, int64_t b, int64_t *size) {
@@ -110,7 +113,8 @@ static rv_tensor join(const rv_tensor *x, int count, rv_tensor (*concat)(const r
     while (part * CONCAT_MAX < count) part *= CONCAT_MAX;
     rv_tensor parts[CONCAT_MAX];
     int part_count = 0;
-    for (int i = 0; i < count; i += part) parts[part_count++] = join(x + i, count - i < part ? count - i : part, concat);
+    for (int i = 0; i < count; i += part)
+        parts[part_count++] = join(x + i, count - i < part ? count - i : part, concat);
     return concat(parts, part_count);
 }
 

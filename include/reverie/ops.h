@@ -63,14 +63,14 @@ RV_API rv_tensor rv_where(rv_tensor condition, rv_tensor a, rv_tensor b); /* a w
 /* ---- shape --------------------------------------------------------------------------- */
 
 RV_API rv_tensor rv_fill(rv_graph *graph, int64_t rows, int64_t cols, float value);
-RV_API rv_tensor rv_broadcast(rv_tensor x, int64_t rows, int64_t cols); /* from 1 row and / or 1 column */
+RV_API rv_tensor rv_broadcast(rv_tensor x, int64_t rows, int64_t cols); /* from 1 row and / or 1 column, any type */
 RV_API rv_tensor rv_slice_cols(rv_tensor x, int64_t first, int64_t count); /* a view, any type */
 RV_API rv_tensor rv_slice_rows(rv_tensor x, int64_t first, int64_t count); /* a view, any type */
-RV_API rv_tensor rv_reshape(rv_tensor x, int64_t rows, int64_t cols);      /* row-major; a view where x has no gaps */
-RV_API rv_tensor rv_concat_cols(const rv_tensor *x, int count); /* 1 to 8 inputs of equal rows; copies */
-RV_API rv_tensor rv_concat_rows(const rv_tensor *x, int count); /* 1 to 8 inputs of equal columns; copies */
-RV_API rv_tensor rv_transpose(rv_tensor x);
-RV_API rv_tensor rv_gather(rv_tensor table, rv_tensor index); /* row index[r] of table; index i32 [R, 1], clamped into it */
+RV_API rv_tensor rv_reshape(rv_tensor x, int64_t rows, int64_t cols);      /* row-major, any type; a view where x has no gaps */
+RV_API rv_tensor rv_concat_cols(const rv_tensor *x, int count); /* 1 to 8 inputs of equal rows, any type; copies */
+RV_API rv_tensor rv_concat_rows(const rv_tensor *x, int count); /* 1 to 8 inputs of equal columns, any type; copies */
+RV_API rv_tensor rv_transpose(rv_tensor x); /* any type */
+RV_API rv_tensor rv_gather(rv_tensor table, rv_tensor index); /* row index[r] of table, any type; index i32 [R, 1], clamped into it */
 RV_API rv_tensor rv_scatter_add(rv_tensor x, rv_tensor index, int64_t rows); /* gather's gradient: [rows, cols], added in row order */
 RV_API rv_tensor rv_stop_gradient(rv_tensor x);
 
