@@ -188,7 +188,7 @@ static void pick(const rv_dataset *d, double fraction, uint64_t seed, int64_t *o
     double wanted = fraction * (double)d->steps;
     int64_t taken = 0;
     for (int64_t i = 0; i + 1 < d->episodes && (double)taken < wanted; i++) {
-        int64_t first, length;
+        int64_t first = 0, length = 0;
         rv_dataset_episode(d, order[i], &first, &length);
         held[order[i]] = 1;
         taken += length;
@@ -203,7 +203,7 @@ rv_status rv_dataset_split(const rv_dataset *d, double fraction, uint64_t seed, 
     rv_status status = order && held ? RV_OK : rv_dataset_fail(train, RV_OUT_OF_MEMORY, "split: no memory for %lld episodes", (long long)d->episodes);
     if (status == RV_OK) pick(d, fraction, seed, order, held);
     for (int64_t i = 0; status == RV_OK && i < d->episodes; i++) {
-        int64_t first, length;
+        int64_t first = 0, length = 0;
         rv_dataset_episode(d, i, &first, &length);
         status = rv_dataset_append_range(held[i] ? held_out : train, d, first, length);
     }
