@@ -297,16 +297,16 @@ rv_tensor rv_params_adamw(rv_graph *graph, rv_params *params, rv_tensor lr, rv_t
     rv_tensor part[PARTS], out[3];
     for (int i = 0; i < PARTS; i++) part[i] = rv_read(graph, params->parts[i]);
     if (!norm.graph) norm = rv_params_norm(graph, params);
-    /* an update that the health flag forbids is not counted */
     rv_tensor before = rv_read(graph, params->updates);
-    rv_tensor updates = rv_where(rv_cast(rv_health(graph), RV_F32), before, rv_affine(before, 1.0f, 1.0f));
+    rv_tensor updates = rv_affine(before, 1.0f, 1.0f);
     rv_adamw(part[RV_VALUE], part[RV_GRADIENT], part[RV_MOMENT1], part[RV_MOMENT2], lr, updates, norm,
              given.beta1 != 0.0f ? given.beta1 : 0.9f, given.beta2 != 0.0f ? given.beta2 : 0.999f,
              given.eps != 0.0f ? given.eps : 1e-8f, given.weight_decay, clip, out);
     rv_store(params->parts[RV_VALUE], out[0]);
     rv_store(params->parts[RV_MOMENT1], out[1]);
     rv_store(params->parts[RV_MOMENT2], out[2]);
-    rv_store(params->updates, updates);
+    /* by row, so that an update that the health flag forbids is not counted either */
+    rv_store_rows(params->updates, updates, rv_affine(before, 0.0f, 0.0f));
     return norm;
 }
 

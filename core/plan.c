@@ -361,6 +361,7 @@ rv_status rv_plan_launch(const rv_plan *plan, int64_t index, rv_launch_info *inf
                            .label = launch->label,
                            .rows = launch->output[0].rows,
                            .cols = launch->output[0].cols,
+                           .region = launch->region,
                            .flops = launch->flops,
                            .bytes = launch->bytes,
                            .seconds = plan->seconds[index]};

@@ -48,11 +48,11 @@ RV_API rv_status rv_plan_run(rv_plan *plan);
 RV_API const char *rv_plan_message(const rv_plan *plan);
 RV_API rv_status rv_plan_report_get(const rv_plan *plan, rv_plan_report *report);
 
-/* One launch: its op, label, output shape, arithmetic, and the seconds of the last rv_plan_profile. */
+/* One launch: its op, label, output shape, region, arithmetic, and the seconds of the last rv_plan_profile. */
 typedef struct rv_launch_info {
     size_t size; /* sizeof(rv_launch_info), set by the caller */
     const char *op, *label;
-    int64_t rows, cols;
+    int64_t rows, cols, region;
     double flops, bytes, seconds;
 } rv_launch_info;
 RV_API rv_status rv_plan_launch(const rv_plan *plan, int64_t index, rv_launch_info *info);

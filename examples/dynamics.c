@@ -1,0 +1,44 @@
+/* dynamics.h: the next latent under an action, and how likely a target is under it. */
+#include <reverie/dynamics.h>
+#include <reverie/plan.h>
+#include <stdio.h>
+
+enum { B = 8 };
+
+int main(void) {
+    const uint64_t seed = 1;
+    float host[B];
+    rv_device *device;
+    rv_params *params;
+    rv_graph *graph;
+    rv_array *result;
+    rv_plan *plan;
+    if (rv_device_open("auto", NULL, &device) != RV_OK) return 1;
+    rv_params_create(device, &params);
+
+    rv_sizes hidden = {2, {128, 64}};
+    rv_dynamics dynamics = rv_dynamics_add(params, "dynamics", 32, 1, hidden, RV_SILU,
+                                           RV_DYNAMICS_STOCHASTIC | RV_DYNAMICS_RESIDUAL);
+    rv_params_commit(params, seed);
+
+    rv_array_create(device, RV_F32, B, 1, "loss", &result);
+    rv_graph_create(device, &graph);
+    rv_tensor latent = rv_fill(graph, B, 32, 0.5f), action = rv_fill(graph, B, 1, 1.0f);
+    rv_tensor target = rv_fill(graph, B, 32, 0.6f);
+    rv_gaussian next = rv_dynamics_predict(graph, &dynamics, latent, action);
+    rv_tensor loss = rv_dynamics_loss(next, target);  // [B, 1]
+    rv_store(result, loss);
+
+    rv_status status = rv_plan_create(graph, NULL, &plan);
+    if (status == RV_OK) status = rv_plan_run(plan);
+    if (status == RV_OK) status = rv_array_read(result, 0, B, host);
+    if (status != RV_OK) fprintf(stderr, "%s: %s\n", rv_status_text(status), rv_plan_message(plan));
+    else printf("negative log-likelihood per latent dimension: %g\n", (double)host[0]);
+
+    rv_plan_destroy(plan);
+    rv_graph_destroy(graph);
+    rv_array_destroy(result);
+    rv_params_destroy(params);
+    rv_device_close(device);
+    return status != RV_OK || !(host[0] > 0.0f);
+}
