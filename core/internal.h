@@ -138,6 +138,11 @@ void rv_adamw(rv_tensor value, rv_tensor gradient, rv_tensor m, rv_tensor v, rv_
 rv_tensor rv_ema(rv_tensor target, rv_tensor source, float rate);
 rv_tensor rv_health(rv_graph *graph); /* the flag as it is now, i32 [1, 1] */
 
+/* ---- params.c ------------------------------------------------------------------------------------- */
+
+/* Where a weight begins in the flat arrays, in floats. */
+int64_t rv_params_offset(const rv_params *params, int index);
+
 /* ---- gradient.c, expand.c: two tables over the ops ------------------------------------------------ */
 
 /* d loss / d outputs -> d loss / d inputs. dout[i] is {graph, 0} where nothing flows; din comes zeroed

@@ -201,6 +201,8 @@ const char *rv_params_name(const rv_params *params, int index) {
     return has(params, index) ? params->weights[index].name : "";
 }
 
+int64_t rv_params_offset(const rv_params *params, int index) { return params->weights[index].offset; }
+
 rv_status rv_params_shape(const rv_params *params, int index, int64_t *rows, int64_t *cols) {
     if (!has(params, index) || !rows || !cols) return RV_INVALID_ARGUMENT;
     *rows = params->weights[index].rows;
