@@ -63,6 +63,15 @@ static bool whole_of_root(const rv_graph *graph, const rv_value *value) {
     return value->offset == 0 && value->rows == root->rows && value->cols == root->cols && value->stride == root->stride;
 }
 
+/* Another input sees other elements of that root at the same time: a column of it repeated, say. */
+static bool seen_otherwise(const rv_graph *graph, const rv_node *node, uint32_t root) {
+    for (int k = 0; k < node->input_count; k++) {
+        const rv_value *in = &graph->values[node->input[k]];
+        if (node->input[k] && in->root == root && !whole_of_root(graph, in)) return true;
+    }
+    return false;
+}
+
 static uint32_t target_of(const rv_planner *planner, uint32_t root) {
     while (planner->places[root].alias != root) root = planner->places[root].alias;
     return root;
@@ -80,7 +89,7 @@ static void share_dying_input(rv_planner *planner, uint32_t position, const rv_r
         const rv_place *place = &planner->places[in->root];
         bool same = whole_of_root(graph, in) && in->rows == made->rows && in->cols == made->cols && in->dtype == made->dtype;
         bool dying = in_arena(place) && readers[in->root].last == position && readers[in->root].across < item->region;
-        if (!same || !dying) continue;
+        if (!same || !dying || seen_otherwise(graph, node, in->root)) continue;
         uint32_t target = target_of(planner, in->root);
         planner->places[out].alias = target;
         if (planner->places[target].last < planner->places[out].last) planner->places[target].last = planner->places[out].last;

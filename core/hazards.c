@@ -84,6 +84,9 @@ static bool wanted_after(const rv_planner *planner, uint32_t position, uint32_t 
         for (int k = 0; k < node->output_count; k++) {
             uint32_t root = node->first_output + (uint32_t)k;
             if (graph->values[root].root != root || !planner->places[root].used) continue;
+            /* a read that is copied aside is copied where it stands */
+            const rv_place *place = &planner->places[root];
+            if (place->copied && place->array == array && i > position && overlap(place->offset, count_of(&graph->values[root]), offset, count)) return true;
             if (places_overlap(planner, root, array, offset, count) && planner->places[root].last_use > position) return true;
         }
     }
@@ -125,7 +128,14 @@ static bool can_forward(const rv_planner *planner, uint32_t store) {
            !overwritten_early(planner, store, value->root, node->array, node->offset, count);
 }
 
-/* Reads that are still wanted after a store into them are copied aside. */
+/* The stored value is a part of that read which lies elsewhere than it goes to: a move within the array. */
+static bool moves(const rv_planner *planner, uint32_t root, const rv_node *store) {
+    const rv_value *value = &planner->graph->values[store->input[0]];
+    bool same = planner->places[root].offset + value->offset == store->offset && (value->stride == value->cols || value->rows == 1);
+    return value->root == root && !same;
+}
+
+/* Reads that are still wanted after a store into them are copied aside, and so is what the store moves. */
 static void copy_late_reads(rv_planner *planner, uint32_t store) {
     const rv_graph *graph = planner->graph;
     const rv_node *node = &graph->nodes[store];
@@ -134,7 +144,8 @@ static void copy_late_reads(rv_planner *planner, uint32_t store) {
         const rv_node *read = &graph->nodes[i];
         if (read->op != RV_NODE_READ || !planner->needed[i]) continue;
         uint32_t root = read->first_output;
-        if (places_overlap(planner, root, node->array, node->offset, count) && planner->places[root].last_use > store) {
+        if (!places_overlap(planner, root, node->array, node->offset, count)) continue;
+        if (planner->places[root].last_use > store || moves(planner, root, node)) {
             planner->places[root].copied = true;
         }
     }
