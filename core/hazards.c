@@ -97,7 +97,7 @@ static bool wanted_after(const rv_planner *planner, uint32_t position, uint32_t 
 static bool overwritten_early(const rv_planner *planner, uint32_t store, uint32_t root, const rv_array *array, int64_t offset, int64_t count) {
     const rv_graph *graph = planner->graph;
     uint32_t last = planner->places[root].last_use;
-    for (uint32_t i = store + 1; i < last; i++) {
+    for (uint32_t i = store + 1; i <= last; i++) {
         const rv_node *node = &graph->nodes[i];
         if (node->op == RV_NODE_STORE && node->array == array &&
             overlap(node->offset, count_of(&graph->values[node->input[0]]), offset, count)) {
