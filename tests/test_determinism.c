@@ -1,0 +1,214 @@
+/* tests/test_determinism.c: the same bits for replays and separate runs, for any number of threads, again and
+ * again; noise with the same bits everywhere. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/compare.h"
+#include "tests/support/devices.h"
+#include "tests/support/suite.h"
+#include "tests/support/train_step.h"
+
+enum { STEPS = 50 };
+
+/* FNV-1a of the words and normals in test_golden_noise. */
+#define GOLDEN_WORDS 0
+#define GOLDEN_NORMALS 0
+
+/* Runs the step on a new device; NULL loss is fine. 0: the device is not there. */
+static uint64_t hash_of(const char *resource, int replay, float *loss) {
+    rv_device *device;
+    rv_status status = rv_device_open(resource, NULL, &device);
+    if (status == RV_NO_DEVICE || status == RV_NOT_BUILT_IN) {
+        rv_device_close(device);
+        return 0;
+    }
+    assert_ok(status, rv_device_message(device));
+    rv_train_step step;
+    assert_ok(rv_train_step_open(&step, device, replay), step.message);
+    for (int i = 0; i < STEPS; i++) {
+        assert_ok(rv_train_step_run(&step), step.message);
+        if (i == 0 && loss) assert_ok(rv_array_read(step.loss, 0, 1, &loss[0]), "");
+    }
+    if (loss) assert_ok(rv_array_read(step.loss, 0, 1, &loss[1]), "");
+    assert_status(rv_device_health(device, NULL), RV_OK);
+    uint64_t hash = rv_train_step_hash(&step);
+    assert_true(hash != 0);
+    rv_train_step_close(&step);
+    rv_device_close(device);
+    return hash;
+}
+
+static void test_replays_are_separate_runs(void **state) {
+    const char *resource = *state;
+    float loss[2];
+    uint64_t replayed = hash_of(resource, 1, loss);
+    assert_true(loss[1] < 0.9f * loss[0]); /* it learns: the hash is of something */
+    assert_true(hash_of(resource, 0, NULL) == replayed);
+    assert_true(hash_of(resource, 1, NULL) == replayed);
+}
+
+static void test_threads(void **state) {
+    (void)state;
+    uint64_t one = hash_of("cpu:threads=1", 1, NULL);
+    assert_true(hash_of("cpu:threads=2", 1, NULL) == one);
+    assert_true(hash_of("cpu:threads=3", 1, NULL) == one);
+    assert_true(hash_of("cpu", 1, NULL) == one);
+}
+
+/* The wrapper reuses no memory, launches in recorded order, and changes no bit. */
+static void test_check_changes_nothing(void **state) {
+    (void)state;
+    assert_true(hash_of("check:cpu", 1, NULL) == hash_of("cpu", 1, NULL));
+    assert_true(hash_of("check:cpu:reference", 1, NULL) == hash_of("cpu:reference", 1, NULL));
+}
+
+/* The hash sees a single step more or less. */
+static void test_hash_bites(void **state) {
+    (void)state;
+    rv_device *device;
+    assert_ok(rv_device_open("cpu", NULL, &device), rv_device_message(device));
+    rv_train_step step;
+    assert_ok(rv_train_step_open(&step, device, 1), step.message);
+    uint64_t before = rv_train_step_hash(&step);
+    assert_ok(rv_train_step_run(&step), step.message);
+    assert_true(rv_train_step_hash(&step) != before);
+    rv_train_step_close(&step);
+    rv_device_close(device);
+}
+
+/* ---- noise ------------------------------------------------------------------------------------- */
+
+/* Random123's published answer for counter 0 and key 0. */
+static void test_philox_known_answer(void **state) {
+    (void)state;
+    uint32_t words[4];
+    /* the name's hash is the fourth counter word; of this one, found by search, it is 0 */
+    rv_random_bits(0, 0, "!l`V[[", 0, 1, 4, words);
+    assert_int_equal(words[0], 0x6627e8d5);
+    assert_int_equal(words[1], 0xe169c58d);
+    assert_int_equal(words[2], 0xbc57ac4c);
+    assert_int_equal(words[3], 0x9b00dbd8);
+}
+
+/* What a word becomes, from the definition in double precision. */
+static void test_uniforms_and_normals(void **state) {
+    (void)state;
+    enum { ROWS = 64, COLS = 6 };
+    uint32_t bits[ROWS * COLS];
+    float uniform[ROWS * COLS], normal[ROWS * COLS];
+    rv_random_bits(9, 4, "noise", 2, ROWS, COLS, bits);
+    rv_random_uniform(9, 4, "noise", 2, ROWS, COLS, uniform);
+    rv_random_normal(9, 4, "noise", 2, ROWS, COLS, normal);
+    for (int i = 0; i < ROWS * COLS; i++) {
+        double u = (bits[i] >> 8) * 0x1p-24 + 0x1p-25;
+        assert_true(fabs(uniform[i] - u) < 1e-7 && uniform[i] > 0 && uniform[i] < 1);
+        int r = i / COLS, c = i % COLS, pair = c / 2 * 2;
+        if (pair + 1 >= COLS) continue;
+        double u0 = uniform[r * COLS + pair], u1 = (bits[r * COLS + pair + 1] >> 8) * 0x1p-24 + 0x1p-25;
+        double radius = sqrt(-2 * log(u0)), angle = 6.283185307179586 * u1;
+        double expected = c % 2 ? radius * cos(angle) : radius * sin(angle);
+        assert_true(fabs(normal[i] - expected) < 2e-6);
+    }
+}
+
+/* Moments of many: a wrong layout or a repeated block shows. */
+static void test_moments(void **state) {
+    (void)state;
+    enum { COUNT = 1 << 20 };
+    float *x = malloc(COUNT * sizeof *x);
+    assert_non_null(x);
+    rv_random_normal(1, 0, "moments", 0, COUNT / 64, 64, x);
+    double sum = 0, square = 0, fourth = 0, next = 0;
+    for (int i = 0; i < COUNT; i++) {
+        sum += x[i];
+        square += (double)x[i] * x[i];
+        fourth += (double)x[i] * x[i] * x[i] * x[i];
+        next += (double)x[i] * x[(i + 1) % COUNT];
+    }
+    free(x);
+    assert_true(fabs(sum / COUNT) < 5e-3);
+    assert_true(fabs(square / COUNT - 1) < 7e-3);
+    assert_true(fabs(fourth / COUNT - 3) < 5e-2);
+    assert_true(fabs(next / COUNT) < 5e-3);
+}
+
+static void draw_on(const char *resource, uint64_t seed, const char *name, uint32_t t, int advance, int rows, int cols, float *out) {
+    rv_device *device;
+    rv_status status = rv_device_open(resource, NULL, &device);
+    if (status == RV_NO_DEVICE) {
+        rv_device_close(device);
+        memset(out, 0, sizeof(float) * (size_t)(rows * cols));
+        return;
+    }
+    assert_ok(status, rv_device_message(device));
+    rv_random *random;
+    rv_graph *graph;
+    rv_array *array;
+    rv_plan *plan;
+    assert_ok(rv_random_create(device, seed, &random), rv_device_message(device));
+    assert_ok(rv_array_create(device, RV_F32, rows, cols, "noise", &array), "");
+    assert_ok(rv_graph_create(device, &graph), "");
+    rv_store(array, rv_normal(rv_random_state(graph, random), name, t, rows, cols));
+    rv_random_advance(graph, random);
+    assert_ok(rv_plan_create(graph, NULL, &plan), rv_plan_message(plan));
+    for (int i = 0; i <= advance; i++) assert_ok(rv_plan_run(plan), rv_plan_message(plan));
+    assert_ok(rv_array_read(array, 0, rows, out), rv_array_message(array));
+    rv_plan_destroy(plan);
+    rv_graph_destroy(graph);
+    rv_array_destroy(array);
+    rv_random_destroy(random);
+    rv_device_close(device);
+}
+
+/* Every device's draw is the host's, at every width's remainder, to the bit; update counts runs. */
+static void test_noise_everywhere(void **state) {
+    (void)state;
+    static const char *const resources[] = {"cpu:reference", "cpu",  "cpu:threads=3", "cpu:isa=baseline", "cpu:isa=avx2",
+                                            "cpu:isa=avx512", "cpu:double", "check:cpu"};
+    enum { ROWS = 13, MOST = 40 };
+    float host[ROWS * MOST], drawn[ROWS * MOST];
+    for (size_t k = 0; k < sizeof resources / sizeof *resources; k++) {
+        for (int cols = 1; cols <= MOST; cols += cols < 18 ? 1 : 11) {
+            rv_random_normal(0x123456789abcdefu, 2, "z", 7, ROWS, cols, host);
+            draw_on(resources[k], 0x123456789abcdefu, "z", 7, 2, ROWS, cols, drawn);
+            if (drawn[0] == 0 && strstr(resources[k], "isa")) break; /* not on this machine */
+            assert_memory_equal(host, drawn, sizeof(float) * (size_t)(ROWS * cols));
+        }
+    }
+}
+
+/* The bits themselves, so that no later version changes them unseen. */
+static void test_golden_noise(void **state) {
+    (void)state;
+    enum { COUNT = 65536 };
+    float *x = malloc(COUNT * sizeof *x);
+    uint32_t *bits = malloc(COUNT * sizeof *bits);
+    assert_true(x && bits);
+    rv_random_bits(42, 3, "golden", 1, COUNT / 32, 32, bits);
+    rv_random_normal(42, 3, "golden", 1, COUNT / 32, 32, x);
+    uint64_t words = rv_hash_bytes(RV_HASH_START, bits, COUNT * sizeof *bits);
+    uint64_t normals = rv_hash_bytes(RV_HASH_START, x, COUNT * sizeof *x);
+    free(x);
+    free(bits);
+    if (words != GOLDEN_WORDS || normals != GOLDEN_NORMALS) {
+        fail_msg("words 0x%016llx, normals 0x%016llx", (unsigned long long)words, (unsigned long long)normals);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        {"replays on cpu", test_replays_are_separate_runs, NULL, NULL, "cpu"},
+        {"replays on cpu:reference", test_replays_are_separate_runs, NULL, NULL, "cpu:reference"},
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_check_changes_nothing),
+        cmocka_unit_test(test_hash_bites),
+        cmocka_unit_test(test_philox_known_answer),
+        cmocka_unit_test(test_uniforms_and_normals),
+        cmocka_unit_test(test_moments),
+        cmocka_unit_test(test_noise_everywhere),
+        cmocka_unit_test(test_golden_noise),
+    };
+    return cmocka_run_group_tests_name("determinism", tests, NULL, NULL);
+}
