@@ -39,7 +39,10 @@ static rv_status check_open(const rv_services *services, const char *spec, rv_er
     rv_check *check = services->resize(services->user, NULL, sizeof *check);
     if (!check) return services->fail(error, RV_OUT_OF_MEMORY, "check: no memory for the device");
     *check = (rv_check){.services = *services};
-    const rv_status status = rv_wrapped_open(services, "check", spec, error, &check->inner);
+    rv_status status = rv_wrapped_open(services, "check", spec, error, &check->inner);
+    if (status == RV_OK && check->inner.caps.guard) { /* the inner one's poison would look like damage */
+        status = services->fail(error, RV_INVALID_ARGUMENT, "check: \"%.80s\" checks already; once is enough", spec);
+    }
     if (status != RV_OK) check_close(check);
     else *state = check;
     return status;
