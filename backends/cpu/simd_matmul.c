@@ -1,0 +1,220 @@
+/* backends/cpu/simd_matmul.c: matrix products by rows: linear, matmul, and the layout of weights. */
+#include "backends/cpu/simd_activation.h"
+#include "backends/cpu/simd_matmul.h"
+
+#include <string.h>
+
+/* ---- weights in panels ------------------------------------------------------------------------------ */
+
+static int64_t pack_cols(const rv_pack *pack) { return pack->packing == RV_PACK_TRANSPOSED ? pack->rows : pack->cols; }
+static int64_t pack_depth(const rv_pack *pack) { return pack->packing == RV_PACK_TRANSPOSED ? pack->cols : pack->rows; }
+
+static int64_t pack_width(const rv_pack *pack) { return pack->packing == RV_PACK_GATES ? 3 * LANES : PANEL; }
+
+int64_t RV_NAME(rv_pack_panels)(const rv_pack *pack) {
+    if (pack->packing == RV_PACK_GATES) return (pack->cols / 3 + LANES - 1) / LANES;
+    return (pack_cols(pack) + PANEL - 1) / PANEL;
+}
+
+size_t RV_NAME(rv_pack_size)(const rv_pack *pack) {
+    return (size_t)(RV_NAME(rv_pack_panels)(pack) * pack_width(pack) * pack_depth(pack));
+}
+
+/* Columns [0, cols) of `rows` rows, side by side `width` wide, the rest zero. */
+static void copy_columns(const float *from, int64_t rows, int64_t cols, int64_t stride, float *to, int64_t width) {
+    if (cols >= PANEL && width == PANEL) {
+        for (int64_t r = 0; r < rows; r++, from += stride, to += width) {
+            vstore(to, vload(from));
+            vstore(to + LANES, vload(from + LANES));
+        }
+        return;
+    }
+    for (int64_t r = 0; r < rows; r++, from += stride, to += width) {
+        for (int64_t c = 0; c < width; c += LANES)
+            vstore(to + c, c < cols ? vload_part(from + c, cols - c) : vset(0));
+    }
+}
+
+/* A square of LANES x LANES: lane j of row i becomes lane i of row j. log2(LANES) perfect shuffles do it. */
+static inline void transpose_square(const float *from, int64_t stride, float *to, int64_t to_stride) {
+    vf row[LANES], next[LANES];
+    UNROLL for (int i = 0; i < LANES; i++) row[i] = vload(from + i * stride);
+    UNROLL for (int done = 1; done < LANES; done *= 2) {
+        UNROLL for (int i = 0; i < LANES / 2; i++) {
+            next[2 * i] = vinterleave_low(row[i], row[i + LANES / 2]);
+            next[2 * i + 1] = vinterleave_high(row[i], row[i + LANES / 2]);
+        }
+        UNROLL for (int i = 0; i < LANES; i++) row[i] = next[i];
+    }
+    UNROLL for (int i = 0; i < LANES; i++) vstore(to + i * to_stride, row[i]);
+}
+
+/* Rows [row, row + PANEL) of `from` become the columns of one panel. */
+static void transpose_panel(const rv_pack *pack, int64_t row, float *to) {
+    const int64_t rows = pack->rows - row < PANEL ? pack->rows - row : PANEL;
+    const float *const from = pack->from + row * pack->stride;
+    for (int64_t i = 0; i < PANEL; i += LANES) {
+        int64_t k = 0;
+        if (i + LANES <= rows)
+            for (; k + LANES <= pack->cols; k += LANES)
+                transpose_square(from + i * pack->stride + k, pack->stride, to + k * PANEL + i, PANEL);
+        for (; k < pack->cols; k++)
+            for (int64_t j = i; j < i + LANES; j++) to[k * PANEL + j] = j < rows ? from[j * pack->stride + k] : 0;
+    }
+}
+
+void RV_NAME(rv_pack_run)(const rv_pack *pack, int64_t first, int64_t last) {
+    const int64_t width = pack_width(pack), depth = pack_depth(pack), hidden = pack->cols / 3;
+    for (int64_t panel = first; panel < last; panel++) {
+        float *const to = pack->to + panel * width * depth;
+        if (pack->packing == RV_PACK_TRANSPOSED) {
+            transpose_panel(pack, panel * PANEL, to);
+        } else if (pack->packing == RV_PACK_PANELS) {
+            copy_columns(pack->from + panel * PANEL, depth, pack->cols - panel * PANEL, pack->stride, to, PANEL);
+        } else {
+            const int64_t unit = panel * LANES, count = hidden - unit < LANES ? hidden - unit : LANES;
+            for (int64_t k = 0; k < depth; k++)
+                for (int g = 0; g < 3; g++)
+                    vstore(to + k * width + g * LANES, vload_part(pack->from + k * pack->stride + g * hidden + unit, count));
+        }
+    }
+}
+
+/* ---- y = activation([x0 | x1 ..] w + bias), by rows -------------------------------------------------------- */
+
+enum { BLOCK_ROWS = 256, LOCAL_DEPTH = 512 }; /* rows that share a panel in L1; depth of a panel packed on the spot */
+
+/* The parts of one pass over k: all inputs where together they are at most DEPTH deep, else a piece of one. */
+typedef struct pass {
+    int input;
+    int64_t k, w_row; /* where the next pass begins, in the input and in w */
+} pass;
+
+static bool next_pass(const product *p, pass *at, tile *t) {
+    if (p->depth <= DEPTH) {
+        if (at->input) return false;
+        for (int i = 0; i < p->parts; i++) t->part[i] = p->part[i];
+        t->parts = p->parts;
+        at->input = p->parts;
+        return true;
+    }
+    while (at->input < p->parts && at->k >= p->part[at->input].depth) at->input++, at->k = 0;
+    if (at->input >= p->parts) return false;
+    t->part[0] = p->part[at->input];
+    t->part[0].a += at->k;
+    const int64_t left = t->part[0].depth - at->k;
+    t->part[0].depth = left < DEPTH ? left : DEPTH;
+    t->parts = 1;
+    at->k += t->part[0].depth;
+    return true;
+}
+
+static void run_tiles(tile *t, int64_t rows, int vectors) {
+    for (int64_t row = 0; row < rows;) {
+        const int height = tile_height(rows - row, TILE_ROWS);
+        tile_run(t, height, vectors);
+        for (int i = 0; i < t->parts; i++) t->part[i].a += height * t->part[i].row_stride;
+        t->c += height * t->c_stride;
+        row += height;
+    }
+}
+
+/* One panel of columns for rows that are few enough; part[].a is at the first of them. */
+static void product_panel(const product *p, int64_t panel, int64_t rows, float *c, float *scratch) {
+    const int64_t column = panel * PANEL, left = p->cols - column, width = left < PANEL ? left : PANEL;
+    const int vectors = (int)((width + LANES - 1) / LANES);
+    const bool ragged = width % LANES != 0;
+    float *const y = c + column;
+    float *const rows_out = ragged ? scratch : y;
+    const int64_t out_stride = ragged ? PANEL : p->y_stride;
+    tile t = {.b_gap = LANES, .bias_gap = LANES};
+    const float *b = p->packed ? p->packed + panel * PANEL * p->depth : p->w + column;
+    int64_t b_stride = p->packed ? PANEL : p->w_stride;
+    if (!p->packed && ragged) {
+        copy_columns(b, p->depth, width, b_stride, scratch + BLOCK_ROWS * PANEL, PANEL);
+        b = scratch + BLOCK_ROWS * PANEL;
+        b_stride = PANEL;
+    }
+    float bias[PANEL] = {0};
+    if (p->bias) memcpy(bias, p->bias + column, (size_t)width * sizeof *bias);
+    t.b_stride = b_stride;
+    t.bias = bias;
+    int64_t w_row = 0;
+    for (pass at = {0}; next_pass(p, &at, &t);) {
+        t.b = b + w_row * b_stride;
+        t.c = rows_out;
+        t.c_stride = out_stride;
+        int64_t depth = 0;
+        for (int i = 0; i < t.parts; i++) depth += t.part[i].depth;
+        run_tiles(&t, rows, vectors);
+        w_row += depth;
+        t.add = 1;
+    }
+    if (ragged)
+        for (int64_t r = 0; r < rows; r++) memcpy(y + r * p->y_stride, scratch + r * PANEL, (size_t)width * sizeof *y);
+    if (p->pre && c != p->pre)
+        for (int64_t r = 0; r < rows; r++) memcpy(p->pre + r * p->pre_stride + column, y + r * p->y_stride, (size_t)width * sizeof *y);
+    if (c != p->pre) activate(p->activation, y, rows, width, p->y_stride);
+}
+
+void RV_NAME(rv_product_run)(const product *whole, int64_t first, int64_t last, void *scratch) {
+    for (int64_t row = first; row < last; row += BLOCK_ROWS) {
+        const int64_t rows = last - row < BLOCK_ROWS ? last - row : BLOCK_ROWS;
+        product p = *whole;
+        for (int i = 0; i < p.parts; i++) p.part[i].a += row * p.part[i].row_stride;
+        if (p.pre) p.pre += row * p.pre_stride;
+        float *const y = p.y ? p.y + row * p.y_stride : p.pre;
+        if (!p.y) p.y_stride = p.pre_stride;
+        for (int64_t panel = 0; panel * PANEL < p.cols; panel++) product_panel(&p, panel, rows, y, scratch);
+    }
+}
+
+/* ---- the ops -------------------------------------------------------------------------------------------- */
+
+/* Packing costs a pass over w: it pays where many rows read it and its rows are far apart, and where a ragged last
+ * panel is too deep to be packed on the spot. */
+static rv_packing panels_pay(const rv_operand *w, int64_t rows) {
+    if (w->cols % LANES && w->rows > LOCAL_DEPTH) return RV_PACK_PANELS;
+    return rows >= 128 && w->cols >= 256 && w->rows * w->cols >= 65536 ? RV_PACK_PANELS : RV_PACK_NONE;
+}
+
+static void linear_run(const rv_step *step, int64_t first, int64_t last, void *scratch) {
+    const rv_launch *l = &step->launch;
+    const rv_operand *w = &l->input[0], *y = &l->output[0], *pre = &l->output[1];
+    product p = {.parts = l->input_count - 2, .depth = w->rows, .cols = w->cols, .w = rv_f32(w), .w_stride = w->stride,
+                 .packed = step->packed[0], .bias = rv_f32(&l->input[1]), .y = rv_f32(y), .y_stride = y->stride,
+                 .pre = rv_f32(pre), .pre_stride = pre->stride, .activation = (rv_activation)l->attributes.i[0]};
+    for (int i = 0; i < p.parts; i++) {
+        const rv_operand *x = &l->input[2 + i];
+        p.part[i] = (tile_part){rv_f32(x), x->rows == 1 ? 0 : x->stride, 1, x->cols};
+    }
+    RV_NAME(rv_product_run)(&p, first, last, scratch);
+}
+
+static void linear_packs(const rv_launch *l, int input[RV_MAX_PACKS], rv_packing packing[RV_MAX_PACKS]) {
+    input[0] = 0;
+    packing[0] = panels_pay(&l->input[0], rv_launch_rows(l));
+}
+
+const rv_kernel RV_NAME(rv_linear_kernel) = {.run = linear_run, .packs = linear_packs};
+
+static void matmul_run(const rv_step *step, int64_t first, int64_t last, void *scratch) {
+    const rv_launch *l = &step->launch;
+    const rv_operand *a = &l->input[0], *b = &l->input[1], *y = &l->output[0];
+    if (l->attributes.i[0]) {
+        RV_NAME(rv_outer_matmul)(step, first, last, scratch);
+        return;
+    }
+    const product p = {.part = {{rv_f32(a), a->rows == 1 ? 0 : a->stride, 1, a->cols}}, .parts = 1, .depth = a->cols,
+                       .cols = y->cols, .w = rv_f32(b), .w_stride = b->stride, .packed = step->packed[0],
+                       .y = rv_f32(y), .y_stride = y->stride};
+    RV_NAME(rv_product_run)(&p, first, last, scratch);
+}
+
+static void matmul_packs(const rv_launch *l, int input[RV_MAX_PACKS], rv_packing packing[RV_MAX_PACKS]) {
+    input[0] = 1;
+    if (l->attributes.i[1]) packing[0] = RV_PACK_TRANSPOSED;
+    else packing[0] = l->attributes.i[0] ? RV_PACK_NONE : panels_pay(&l->input[1], rv_launch_rows(l));
+}
+
+const rv_kernel RV_NAME(rv_matmul_kernel) = {.run = matmul_run, .packs = matmul_packs, .pieces = RV_NAME(rv_outer_matmul_pieces)};

@@ -1,0 +1,32 @@
+/* backends/cpu/simd_matmul.h: products that several kernels use. */
+#ifndef RV_BACKENDS_CPU_SIMD_MATMUL_H
+#define RV_BACKENDS_CPU_SIMD_MATMUL_H
+
+#include "backends/cpu/simd_kernels.h"
+#include "backends/cpu/simd_tile.h"
+
+/* y = activation([part0 | part1 ..] w + bias) */
+typedef struct product {
+    tile_part part[4]; /* k_stride 1 */
+    int parts;
+    int64_t depth, cols; /* of w */
+    const float *w;
+    int64_t w_stride;
+    const float *packed; /* w in panels, NULL: read w itself */
+    const float *bias;   /* NULL: none */
+    float *y, *pre;      /* either may be NULL */
+    int64_t y_stride, pre_stride;
+    rv_activation activation;
+} product;
+
+void RV_NAME(rv_product_run)(const product *product, int64_t first, int64_t last, void *scratch);
+
+int64_t RV_NAME(rv_pack_panels)(const rv_pack *pack);
+size_t RV_NAME(rv_pack_size)(const rv_pack *pack);
+void RV_NAME(rv_pack_run)(const rv_pack *pack, int64_t first, int64_t last);
+
+void RV_NAME(rv_outer_matmul)(const rv_step *step, int64_t first, int64_t last, void *scratch);
+int64_t RV_NAME(rv_outer_matmul_pieces)(const rv_launch *launch);
+
+
+#endif
