@@ -1,0 +1,308 @@
+/* bench/main.c: the program reverie-bench. */
+#include <getopt.h>
+#include <regex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/bench.h"
+
+static const char USAGE[] =
+    "usage: reverie-bench [options]\n"
+    "Times ops on a device. A case that does not agree with cpu:reference gets no time, and the program ends with 1.\n"
+    "  --device RESOURCE  the device (cpu)\n"
+    "  --case REGEX       only cases whose names match\n"
+    "  --json FILE        also write everything to FILE\n"
+    "  --quick            few short samples: to see that it works\n"
+    "  --list             names of the cases, nothing is run\n"
+    "  --dump FILE        run the one matching workload once and write inputs and results as safetensors\n"
+    "  --serve            answer bench/compare on standard input; --serve-list: what it can ask for\n";
+
+typedef struct options {
+    const char *device, *pattern, *json, *dump;
+    bool quick, list, serve, serve_list;
+} options;
+
+/* What the whole run shares. */
+typedef struct session {
+    options options;
+    regex_t pattern;
+    rv_device *device, *reference;
+    int threads;        /* of the device */
+    double copy_cache, copy_memory;
+    FILE *json;
+    int done, failed;
+} session;
+
+static bool wanted(const session *session, const char *name) { return regexec(&session->pattern, name, 0, NULL, 0) == 0; }
+
+/* ---- output ------------------------------------------------------------------------------------------ */
+
+typedef struct result {
+    const char *name;
+    bench_times times;
+    double flops, bytes, peak; /* peak: flop/s of the device's threads, measured around the case */
+    int64_t launches;
+} result;
+
+static void print_header(void) {
+    printf("%-44s %10s %10s %10s %10s %9s %6s %8s %6s %9s\n", "case", "median us", "p10", "p90", "min", "GFLOP/s", "peak",
+           "GB/s", "copy", "launches");
+}
+
+/* Within the caches the copy rate of the caches is the ceiling, beyond them the memory's. */
+static double copy_ceiling(const session *session, double bytes) {
+    return bytes <= 1e6 * session->threads ? session->copy_cache : session->copy_memory;
+}
+
+static void print_share(double rate, double ceiling, int width) {
+    if (rate > 0) {
+        printf(" %*.1f %5.0f%%", width, rate / 1e9, 100 * rate / ceiling);
+    } else {
+        printf(" %*s %6s", width, "-", "-");
+    }
+}
+
+static void report(session *session, const result *r) {
+    const bench_times *t = &r->times;
+    printf("%-44s %10.2f %10.2f %10.2f %10.2f", r->name, 1e6 * t->median, 1e6 * t->p10, 1e6 * t->p90, 1e6 * t->min);
+    print_share(r->flops / t->median, r->peak, 9);
+    print_share(r->bytes / t->median, copy_ceiling(session, r->bytes), 8);
+    printf(" %9lld\n", (long long)r->launches);
+    fflush(stdout);
+    if (session->json) {
+        fprintf(session->json,
+                "%s\n  {\"case\": \"%s\", \"median\": %.6e, \"p10\": %.6e, \"p90\": %.6e, \"min\": %.6e, \"samples\": %d, "
+                "\"calls\": %lld, \"flops\": %.9g, \"bytes\": %.9g, \"fma_peak\": %.6g, \"launches\": %lld}",
+                session->done ? "," : "", r->name, t->median, t->p10, t->p90, t->min, t->samples, (long long)t->calls,
+                r->flops, r->bytes, r->peak, (long long)r->launches);
+    }
+    session->done++;
+}
+
+static void fail(session *session, const char *name, const char *why) {
+    printf("%-44s FAIL %s\n", name, why);
+    fflush(stdout);
+    session->failed++;
+}
+
+/* ---- one case ------------------------------------------------------------------------------------------ */
+
+/* Times the work between two looks at the FMA peak. */
+static void time_work(session *session, result *r, bench_work work, void *user) {
+    double before = bench_ceiling(BENCH_FMA, session->threads);
+    if (!bench_time(work, user, session->options.quick ? &BENCH_QUICK : &BENCH_FULL, &r->times)) {
+        fail(session, r->name, "stopped while it was timed");
+        return;
+    }
+    r->peak = (before + bench_ceiling(BENCH_FMA, session->threads)) / 2;
+    report(session, r);
+}
+
+static bool execute(void *run) { return rv_case_execute(run) == RV_OK; }
+
+static void bench_case(session *session, const rv_case *item, rv_case_mode mode) {
+    char name[128], why[640] = "";
+    snprintf(name, sizeof name, "%s%s", item->name, mode == RV_CASE_GRADIENT ? "/gradient" : "");
+    if (!wanted(session, name)) return;
+    if (session->options.list) {
+        puts(name);
+        return;
+    }
+    rv_case_run run;
+    if (bench_gate_case(&run, session->device, session->reference, item, mode, why, sizeof why)) {
+        rv_plan_report report = {.size = sizeof report};
+        rv_plan_report_get(run.plan, &report);
+        result r = {.name = name, .flops = item->flops, .bytes = rv_case_bytes(&run), .launches = report.launches};
+        if (mode == RV_CASE_GRADIENT) {
+            r.flops = item->gradient_flops;
+            r.bytes = item->gradient_bytes;
+        }
+        time_work(session, &r, execute, &run);
+    } else {
+        fail(session, name, why);
+    }
+    rv_case_close(&run);
+}
+
+static void bench_cases(session *session) {
+    rv_case_list *list = rv_cases_create();
+    for (int i = 0; list && i < list->count; i++) {
+        const rv_case *item = &list->items[i];
+        if (!(item->flags & RV_CASE_BENCH)) continue;
+        bench_case(session, item, RV_CASE_FORWARD);
+        if (item->gradient_flops > 0) bench_case(session, item, RV_CASE_GRADIENT);
+    }
+    rv_cases_destroy(list);
+}
+
+/* ---- the training step, and the host's part of it --------------------------------------------------------- */
+
+static const char TRAIN_STEP[] = "train_step/course", NULL_REPLAY[] = "null_replay/train_step_course";
+
+static int find_workload(const char *name) {
+    for (int i = 0; i < bench_workload_count(); i++) {
+        if (strcmp(bench_workload_name(i), name) == 0) return i;
+    }
+    return -1;
+}
+
+static void bench_workload_case(session *session, const char *name, rv_device *device, bool gate) {
+    if (!wanted(session, name)) return;
+    if (session->options.list) {
+        puts(name);
+        return;
+    }
+    char why[640] = "out of memory";
+    int index = find_workload(TRAIN_STEP);
+    bench_workload *workload = bench_workload_create(index, device);
+    bool fine = workload && !workload->error[0];
+    if (workload) snprintf(why, sizeof why, "%s", workload->error);
+    if (fine && gate) fine = bench_gate_workload(workload, index, session->reference, why, sizeof why);
+    if (fine) {
+        result r = {.name = name, .launches = workload->launches};
+        if (gate) r.flops = workload->flops;
+        time_work(session, &r, bench_workload_run, workload);
+        if (!gate) printf("%-44s %10.1f ns a launch\n", "", 1e9 * r.times.median / (double)r.launches);
+    } else {
+        fail(session, name, why);
+    }
+    bench_workload_destroy(workload);
+}
+
+static void bench_host(session *session) {
+    if (!wanted(session, NULL_REPLAY)) return;
+    rv_device *null_device = NULL;
+    if (session->options.list || rv_device_open("null", NULL, &null_device) == RV_OK) {
+        bench_workload_case(session, NULL_REPLAY, null_device, false);
+    } else {
+        fail(session, NULL_REPLAY, null_device ? rv_device_message(null_device) : "out of memory");
+    }
+    rv_device_close(null_device);
+}
+
+/* ---- the run -------------------------------------------------------------------------------------------------- */
+
+static void measure_ceilings(session *session, const char *when) {
+    session->copy_cache = bench_ceiling(BENCH_COPY_CACHE, session->threads);
+    session->copy_memory = bench_ceiling(BENCH_COPY_MEMORY, session->threads);
+    double one = bench_ceiling(BENCH_FMA, 1), all = bench_ceiling(BENCH_FMA, session->threads);
+    printf("ceilings %s: FMA (%s) %.1f GFLOP/s on 1 thread, %.1f on %d; copy %.1f GB/s within caches, %.1f in memory\n", when,
+           bench_ceiling_isa(), one / 1e9, all / 1e9, session->threads, session->copy_cache / 1e9, session->copy_memory / 1e9);
+    if (session->json) {
+        fprintf(session->json,
+                "\"ceilings_%s\": {\"isa\": \"%s\", \"threads\": %d, \"fma_one_thread\": %.6g, \"fma\": %.6g, "
+                "\"copy_cache\": %.6g, \"copy_memory\": %.6g}",
+                when, bench_ceiling_isa(), session->threads, one, all, session->copy_cache, session->copy_memory);
+    }
+}
+
+/* Threads that a device uses, from its resolved name. */
+static int device_threads(rv_device *device) {
+    const char *name = rv_device_name(device), *at = strstr(name, "threads=");
+    int threads = at ? atoi(at + 8) : 1;
+    return threads > 0 ? threads : 1;
+}
+
+static int run_all(session *session) {
+    if (!session->options.list) {
+        session->threads = device_threads(session->device);
+        if (session->json) {
+            fprintf(session->json, "{\"version\": \"%s\", \"device\": \"%s\", \"description\": \"%s\",\n", rv_version(),
+                    rv_device_name(session->device), rv_device_description(session->device));
+        }
+        printf("reverie %s on %s: %s\n", rv_version(), rv_device_name(session->device), rv_device_description(session->device));
+        measure_ceilings(session, "before");
+        if (session->json) fprintf(session->json, ",\n\"cases\": [");
+        print_header();
+    }
+    bench_cases(session);
+    bench_workload_case(session, TRAIN_STEP, session->device, true);
+    bench_host(session);
+    if (session->options.list) return 0;
+    if (session->json) fprintf(session->json, "],\n\"failed\": %d,\n", session->failed);
+    measure_ceilings(session, "after");
+    if (session->json) fprintf(session->json, "}\n");
+    if (session->failed) printf("%d failed\n", session->failed);
+    if (session->done + session->failed == 0) printf("no case matches\n");
+    return session->failed || session->done == 0;
+}
+
+static int dump(session *session) {
+    for (int i = 0; i < bench_workload_count(); i++) {
+        if (!wanted(session, bench_workload_name(i))) continue;
+        bench_workload *workload = bench_workload_create(i, session->device);
+        bool fine = workload && bench_workload_dump(workload, session->options.dump);
+        if (!fine) fprintf(stderr, "%s: %s\n", bench_workload_name(i), workload ? workload->error : "out of memory");
+        bench_workload_destroy(workload);
+        return fine ? 0 : 1;
+    }
+    fprintf(stderr, "no workload matches (--serve-list names them)\n");
+    return 1;
+}
+
+static bool parse(int argc, char **argv, options *options) {
+    enum { DEVICE = 256, CASE, JSON, QUICK, LIST, DUMP, SERVE, SERVE_LIST };
+    static const struct option known[] = {
+        {"device", required_argument, NULL, DEVICE}, {"case", required_argument, NULL, CASE},
+        {"json", required_argument, NULL, JSON},     {"quick", no_argument, NULL, QUICK},
+        {"list", no_argument, NULL, LIST},           {"dump", required_argument, NULL, DUMP},
+        {"serve", no_argument, NULL, SERVE},         {"serve-list", no_argument, NULL, SERVE_LIST},
+        {"help", no_argument, NULL, 'h'},            {NULL, 0, NULL, 0}};
+    *options = (struct options){.device = "cpu", .pattern = "."};
+    for (int key; (key = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
+        switch (key) {
+        case DEVICE: options->device = optarg; break;
+        case CASE: options->pattern = optarg; break;
+        case JSON: options->json = optarg; break;
+        case QUICK: options->quick = true; break;
+        case LIST: options->list = true; break;
+        case DUMP: options->dump = optarg; break;
+        case SERVE: options->serve = true; break;
+        case SERVE_LIST: options->serve_list = true; break;
+        case 'h': fputs(USAGE, stdout); exit(0);
+        default: return false;
+        }
+    }
+    return optind == argc;
+}
+
+static bool open_device(const char *resource, rv_device **device) {
+    if (rv_device_open(resource, NULL, device) == RV_OK) return true;
+    fprintf(stderr, "%s: %s\n", resource, *device ? rv_device_message(*device) : "out of memory");
+    return false;
+}
+
+int main(int argc, char **argv) {
+    session session = {0};
+    if (!parse(argc, argv, &session.options)) {
+        fputs(USAGE, stderr);
+        return 2;
+    }
+    if (session.options.serve_list) {
+        for (int i = 0; i < bench_workload_count(); i++) puts(bench_workload_name(i));
+        return 0;
+    }
+    if (regcomp(&session.pattern, session.options.pattern, REG_EXTENDED | REG_NOSUB) != 0) {
+        fprintf(stderr, "--case %s is no regular expression\n", session.options.pattern);
+        return 2;
+    }
+    int code = 1;
+    bool fine = session.options.list || (open_device(session.options.device, &session.device) &&
+                                         open_device("cpu:reference", &session.reference));
+    if (fine && session.options.json && !(session.json = fopen(session.options.json, "w"))) {
+        perror(session.options.json);
+        fine = false;
+    }
+    if (fine) {
+        code = session.options.serve ? bench_serve(session.device) : session.options.dump ? dump(&session) : run_all(&session);
+    }
+    if (session.json && fclose(session.json) != 0) {
+        perror(session.options.json);
+        code = 1;
+    }
+    rv_device_close(session.device);
+    rv_device_close(session.reference);
+    regfree(&session.pattern);
+    return code;
+}
