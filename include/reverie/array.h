@@ -29,7 +29,8 @@ typedef struct rv_array rv_array;
 RV_API rv_status rv_array_create(rv_device *device, rv_dtype dtype, int64_t rows, int64_t cols, const char *name,
                                  rv_array **array);
 
-/* The same over memory the caller owns and keeps alive (host memory on CPU devices, 64-byte aligned).
+/* The same over memory the caller owns and keeps alive (host memory on CPU devices, 64-byte aligned;
+ * on cpu:double f32 is held as double there).
  * Errors: as above, UNSUPPORTED where the device cannot reach the memory. */
 RV_API rv_status rv_array_wrap(rv_device *device, rv_dtype dtype, int64_t rows, int64_t cols, const char *name,
                                void *memory, rv_array **array);
