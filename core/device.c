@@ -82,6 +82,14 @@ void rv_device_retain(rv_device *device) { device->references++; }
 
 void rv_device_release(rv_device *device) {
     if (--device->references > 0) return;
+    if (device->health) {
+        /* the flag goes last, and takes the device with it */
+        rv_array *health = device->health;
+        device->health = NULL;
+        device->references = 1;
+        rv_array_destroy(health);
+        return;
+    }
     for (uint32_t i = 0; i < device->name_count; i++) rv_free(device, device->names[i]);
     rv_free(device, device->names);
     if (device->backend) device->backend->close(device->state);
@@ -90,14 +98,7 @@ void rv_device_release(rv_device *device) {
 }
 
 void rv_device_close(rv_device *device) {
-    if (!device) return;
-    if (device->health) {
-        /* the flag is the device's own: it must not keep the device alive */
-        rv_array *health = device->health;
-        device->health = NULL;
-        rv_array_destroy(health);
-    }
-    rv_device_release(device);
+    if (device) rv_device_release(device);
 }
 
 const char *rv_device_message(const rv_device *device) { return device ? device->error.text : "no device"; }
@@ -123,6 +124,7 @@ rv_array *rv_device_health_array(rv_device *device) {
         rv_array_destroy(health);
         return NULL;
     }
+    device->references--; /* the device's own: it must not keep the device alive */
     return device->health = health;
 }
 

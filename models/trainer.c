@@ -20,7 +20,6 @@ struct rv_trainer {
     rv_random *random;
     rv_plan *plan;
     int64_t steps, seen; /* updates run, and those whose metrics were given out */
-    int64_t first_update; /* the weights' update count when this trainer began */
 };
 
 static rv_status fail(rv_trainer *trainer, rv_status status, const char *what, const char *why) {
@@ -157,12 +156,9 @@ rv_status rv_trainer_create(rv_world_model *model, const rv_transitions *data, c
     *trainer = (rv_trainer){.device = device, .model = model};
     if (options) memcpy(&trainer->options, options, options->size < sizeof trainer->options ? options->size : sizeof trainer->options);
     fill_defaults(&trainer->options);
-    int32_t updates = 0;
     rv_status status = check(trainer, data);
     if (status == RV_OK) status = make_arrays(trainer, data);
     if (status == RV_OK) status = make_plan(trainer);
-    if (status == RV_OK) status = rv_array_read(rv_params_updates(rv_world_model_params(model)), 0, 1, &updates);
-    trainer->first_update = updates;
     if (status != RV_OK && !trainer->message[0]) fail(trainer, status, "create", rv_status_text(status));
     return status;
 }
@@ -204,10 +200,13 @@ rv_status rv_trainer_metrics(rv_trainer *trainer, rv_metric metrics[RV_TRAINER_M
     if (status != RV_OK) return fail(trainer, status, "metrics", rv_device_message(trainer->device));
     int64_t count = trainer->steps - trainer->seen;
     if (count > METRIC_ROWS) count = METRIC_ROWS;
+    /* the weights' own count, for they may have been loaded since */
+    int32_t updates;
+    status = rv_array_read(rv_params_updates(rv_world_model_params(trainer->model)), 0, 1, &updates);
     double sums[RV_TRAINER_METRICS] = {0};
-    for (int64_t i = trainer->steps - count; i < trainer->steps && status == RV_OK; i++) {
+    for (int64_t i = updates - count; i < updates && status == RV_OK; i++) {
         float row[RV_TRAINER_METRICS];
-        status = rv_array_read(trainer->metrics, (trainer->first_update + i) % METRIC_ROWS, 1, row);
+        status = rv_array_read(trainer->metrics, i % METRIC_ROWS, 1, row);
         for (int m = 0; m < RV_TRAINER_METRICS && status == RV_OK; m++) sums[m] += row[m];
     }
     if (status != RV_OK) return fail(trainer, status, "metrics", rv_array_message(trainer->metrics));
