@@ -39,16 +39,23 @@ typedef struct rewrite {
     const rv_graph *from;
     rv_graph *to;
     rv_tensor *now; /* by value of `from`: what stands for it in `to` */
-    bool (*keep)(void *user, rv_op op, const rv_attributes *attributes);
+    bool (*keep)(void *user, uint32_t op, const rv_attributes *attributes);
     void *user;
 } rewrite;
+
+static rv_tensor copy_stop(const rewrite *rewrite, const rv_node *node, rv_tensor x) {
+    if (node->attributes.i[0] != 1) return x;
+    if (rewrite->keep(rewrite->user, RV_NODE_VIEW, &node->attributes)) return rv_stop_gradient(x);
+    return rv_append_one(rewrite->to, RV_OP_COPY, &x, 1, rv_tensor_dtype(x), rv_tensor_rows(x), rv_tensor_cols(x),
+                         &node->attributes);
+}
 
 static void copy_view(rewrite *rewrite, const rv_node *node) {
     const rv_value *value = &rewrite->from->values[node->first_output];
     rv_tensor x = rewrite->now[node->input[0]], *y = &rewrite->now[node->first_output];
     int64_t first;
     switch (rv_view_kind_of(rewrite->from, node, &first)) {
-    case RV_VIEW_SAME: *y = node->attributes.i[0] == 1 ? rv_stop_gradient(x) : x; break;
+    case RV_VIEW_SAME: *y = copy_stop(rewrite, node, x); break;
     case RV_VIEW_RESHAPE: *y = rv_reshape(x, value->rows, value->cols); break;
     case RV_VIEW_COLS: *y = rv_slice_cols(x, first, value->cols); break;
     case RV_VIEW_ROWS: *y = rv_slice_rows(x, first, value->rows); break;
@@ -70,7 +77,7 @@ static void rewrite_op(rewrite *rewrite, const rv_node *node) {
     rv_op op = (rv_op)node->op;
     rv_tensor inputs[RV_MAX_INPUTS];
     for (int i = 0; i < node->input_count; i++) inputs[i] = node->input[i] ? rewrite->now[node->input[i]] : RV_NONE;
-    if (rewrite->keep(rewrite->user, op, &node->attributes)) {
+    if (rewrite->keep(rewrite->user, node->op, &node->attributes)) {
         copy_op(rewrite, node, inputs);
     } else if (rv_expand_get(op)) {
         rv_expand_get(op)(rewrite->to, &node->attributes, inputs, node->input_count, &rewrite->now[node->first_output]);
@@ -95,8 +102,8 @@ static void rewrite_node(rewrite *rewrite, const rv_node *node) {
     }
 }
 
-rv_status rv_graph_expand(const rv_graph *graph, bool (*keep)(void *user, rv_op op, const rv_attributes *), void *user,
-                          rv_graph **expanded) {
+rv_status rv_graph_expand(const rv_graph *graph, bool (*keep)(void *user, uint32_t op, const rv_attributes *attributes),
+                          void *user, rv_graph **expanded) {
     rewrite rewrite = {.from = graph, .keep = keep, .user = user};
     rv_status status = rv_graph_create(graph->device, expanded);
     if (status != RV_OK) return status;

@@ -1,11 +1,16 @@
 /* core/expand_loss.c: samples, likelihoods and divergences in basic ops. */
-#include <math.h>
-
 #include "core/expand.h"
 
-static const float half_log_two_pi = 0.91893853320467274f;
-
 static rv_tensor half(rv_tensor x) { return rv_affine(x, 0.5f, 0); }
+
+/* x + constant: a float beside what it lacks of the constant, which only counts where f32 is held as double. */
+static rv_tensor shift(rv_tensor x, double constant) {
+    float most = (float)constant;
+    return rv_affine(rv_affine(x, 1, most), 1, (float)(constant - (double)most));
+}
+
+/* log(2 pi) / 2 for each column of x */
+static double normalizer(rv_tensor x) { return 0.91893853320467274 * (double)rv_tensor_cols(x); }
 
 /* value = mean + exp(logvar / 2) noise; log p(value) = -(noise^2 + logvar + log(2 pi)) / 2;
  * kl = (exp(logvar) + mean^2 - 1 - logvar) / 2 */
@@ -15,7 +20,7 @@ RV_EXPANSION(sample_normal) {
     rv_tensor noise =
         rv_normal_stream(in[2], attributes->stream, attributes->t, rv_tensor_rows(mean), rv_tensor_cols(mean));
     out[0] = rv_add(mean, rv_mul(rv_exp(half(logvar)), noise));
-    out[1] = rv_sum(rv_affine(rv_add(rv_square(noise), logvar), -0.5f, -half_log_two_pi), RV_COLS);
+    out[1] = shift(rv_sum(rv_affine(rv_add(rv_square(noise), logvar), -0.5f, 0), RV_COLS), -normalizer(mean));
     out[2] = rv_sum(rv_affine(rv_sub(rv_add(rv_exp(logvar), rv_square(mean)), logvar), 0.5f, -0.5f), RV_COLS);
 }
 
@@ -69,15 +74,16 @@ RV_EXPANSION(mse) {
 }
 
 RV_EXPANSION(mse_backward) {
-    (void)graph, (void)attributes, (void)input_count;
-    out[0] = rv_mul(rv_sub(in[0], in[1]), rv_affine(in[2], 2.0f / (float)rv_tensor_cols(in[0]), 0));
+    (void)attributes, (void)input_count;
+    rv_tensor cols = rv_fill(graph, 1, 1, (float)rv_tensor_cols(in[0]));
+    out[0] = rv_mul(rv_sub(in[0], in[1]), rv_div(rv_affine(in[2], 2, 0), cols));
 }
 
 /* (logvar + (target - mean)^2 exp(-logvar) + log(2 pi)) / 2 */
 RV_EXPANSION(gaussian_nll) {
     (void)graph, (void)attributes, (void)input_count;
     rv_tensor distance = rv_mul(rv_square(rv_sub(in[0], in[2])), rv_exp(rv_neg(in[1])));
-    out[0] = rv_sum(rv_affine(rv_add(distance, in[1]), 0.5f, half_log_two_pi), RV_COLS);
+    out[0] = shift(rv_sum(half(rv_add(distance, in[1])), RV_COLS), normalizer(in[0]));
 }
 
 RV_EXPANSION(gaussian_nll_backward) {
