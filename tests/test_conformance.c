@@ -22,7 +22,7 @@ typedef struct expected {
     int output_count[2];
 } expected;
 static expected *references;
-static bool reached[RV_OP_COUNT];
+static bool reached[RV_OP_COUNT], reached_map[RV_MAP_COUNT];
 
 static bool applies(const rv_case *item, rv_case_mode mode) {
     if (item->flags & RV_CASE_LARGE) return false;
@@ -44,6 +44,11 @@ static void note_ops(const rv_plan *plan) {
         assert_int_equal(rv_plan_launch(plan, i, &info), RV_OK);
         for (int op = 0; op < RV_OP_COUNT; op++) {
             if (strcmp(info.op, rv_op_info_get((rv_op)op)->name) == 0) reached[op] = true;
+        }
+        /* elementwise launches go by their function's name */
+        for (int map = 0; map < RV_MAP_COUNT; map++) {
+            if (strcmp(info.op, rv_map_name((rv_map)map)) != 0) continue;
+            reached_map[map] = reached[map < RV_MAP1_END ? RV_OP_MAP1 : RV_OP_MAP2] = true;
         }
     }
 }
@@ -83,6 +88,11 @@ static void test_every_op_is_reached(void **state) {
     for (int op = 0; op < RV_OP_COUNT; op++) {
         if (reached[op]) continue;
         print_error("no case reaches %s\n", rv_op_info_get((rv_op)op)->name);
+        missing++;
+    }
+    for (int map = 0; map < RV_MAP_COUNT; map++) {
+        if (reached_map[map]) continue;
+        print_error("no case reaches %s\n", rv_map_name((rv_map)map));
         missing++;
     }
     assert_int_equal(missing, 0);

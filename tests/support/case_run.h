@@ -25,7 +25,7 @@ typedef struct rv_case_run {
     rv_array *weight[RV_CASE_MAX_OUTPUTS];
     rv_array *output[RV_CASE_MAX_INPUTS];
     int output_count;
-    /* on a device that holds f32 as double: the doubles themselves; [input], NULL elsewhere */
+    /* on cpu:double: the memory behind the f32 arrays; NULL elsewhere */
     double *exact[RV_CASE_MAX_INPUTS], *exact_output[RV_CASE_MAX_INPUTS];
     char message[640]; /* of what went wrong */
 } rv_case_run;
