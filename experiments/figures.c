@@ -1,0 +1,155 @@
+/* experiments/figures.c: losses, open-loop prediction, error against horizon, latents. */
+#include "experiments/figures.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "experiments/pca.h"
+#include "experiments/program.h"
+
+static int finish(const plot_figure *figure, const char *folder, const char *name) {
+    char stem[1300], message[1600];
+    snprintf(stem, sizeof stem, "%s/plots/%s", folder, name);
+    if (plot_write(figure, stem, message, sizeof message) == CANVAS_FAILED) return program_fail(EXIT_IO, "cannot plot %s", message);
+    return EXIT_OK;
+}
+
+static int no_memory(void) { return program_fail(EXIT_DEVICE, "no memory for a plot"); }
+
+static int panel_count(const figure_text *text) { return text->dimensions < PLOT_PANELS ? (int)text->dimensions : PLOT_PANELS; }
+
+static const char *name_of(const figure_text *text, int64_t dimension) { return text->names ? text->names[dimension] : ""; }
+
+/* Column d of rows [count, size]. */
+static void column(const double *rows, int64_t count, int64_t size, int64_t d, double *out) {
+    for (int64_t i = 0; i < count; i++) out[i] = rows[i * size + d];
+}
+
+/* ---- losses --------------------------------------------------------------------------------------------- */
+
+/* A mean that forgets: over about a twentieth of the run, without the pull towards its first value. */
+static void smooth(const double *value, int64_t count, double *out) {
+    double keep = 1.0 - 1.0 / (1.0 + (double)count / 20.0), sum = 0.0, weight = 0.0;
+    for (int64_t i = 0; i < count; i++) {
+        sum = keep * sum + (1.0 - keep) * value[i];
+        weight = keep * weight + (1.0 - keep);
+        out[i] = sum / weight;
+    }
+}
+
+static bool all_positive(const double *value, int64_t count) {
+    for (int64_t i = 0; i < count; i++) {
+        if (!(value[i] > 0.0)) return false;
+    }
+    return true;
+}
+
+int figure_losses(const char *folder, const figure_text *text, const history *history) {
+    char title[160];
+    snprintf(title, sizeof title, "World model of %s: losses", text->env);
+    plot_figure figure = {.title = title, .note = text->note, .columns = 3, .panel_width = 280, .panel_height = 195,
+                          .panel_count = history->metric_count};
+    double *smoothed = calloc((size_t)history->count + 1, (size_t)history->metric_count * sizeof *smoothed);
+    if (!smoothed) return no_memory();
+    for (int m = 0; m < history->metric_count; m++) {
+        double *soft = smoothed + (int64_t)m * history->count;
+        smooth(history->value[m], history->count, soft);
+        figure.panels[m] = (plot_panel){
+            .title = history->name[m], .x_label = "update", .log_y = all_positive(history->value[m], history->count),
+            .series_count = 2,
+            .series = {{.label = "as logged", .style = PLOT_FAINT, .color = PLOT_BLUE, .count = history->count, .x = history->step,
+                        .y = history->value[m]},
+                       {.label = "smoothed", .style = PLOT_LINE, .color = PLOT_BLUE, .count = history->count, .x = history->step,
+                        .y = soft}}};
+    }
+    int code = finish(&figure, folder, "losses");
+    free(smoothed);
+    return code;
+}
+
+/* ---- open loop -------------------------------------------------------------------------------------------- */
+
+int figure_open_loop(const char *folder, const figure_text *text, const rv_evaluation *e) {
+    const int64_t n = e->horizon + 1, o = e->observation_size;
+    char title[160];
+    snprintf(title, sizeof title, "Open-loop prediction of %s: %lld steps from one observation and the actions", text->env,
+             (long long)e->horizon);
+    plot_figure figure = {.title = title, .columns = 2, .panel_width = 430, .panel_height = 205, .panel_count = panel_count(text)};
+    double *memory = calloc((size_t)n, (size_t)(1 + 4 * figure.panel_count) * sizeof *memory);
+    if (!memory) return no_memory();
+    for (int64_t i = 0; i < n; i++) memory[i] = (double)i;
+    for (int d = 0; d < figure.panel_count; d++) {
+        double *truth = memory + n * (1 + 4 * d), *mean = truth + n, *low = mean + n, *high = low + n;
+        column(e->truth, n, o, d, truth);
+        column(e->mean, n, o, d, mean);
+        column(e->low, n, o, d, low);
+        column(e->high, n, o, d, high);
+        figure.panels[d] = (plot_panel){
+            .title = name_of(text, d), .x_label = "steps ahead", .series_count = 2,
+            .series = {{.label = "truth", .style = PLOT_LINE, .color = PLOT_BLACK, .count = n, .x = memory, .y = truth},
+                       {.label = "predicted mean", .style = PLOT_LINE, .color = PLOT_VERMILLION, .count = n, .x = memory, .y = mean,
+                        .low = low, .high = high, .band_label = "90% of sampled predictions"}}};
+    }
+    int code = finish(&figure, folder, "open_loop");
+    free(memory);
+    return code;
+}
+
+/* ---- error against horizon ----------------------------------------------------------------------------------- */
+
+int figure_horizon(const char *folder, const figure_text *text, const rv_evaluation *e) {
+    const int64_t n = e->horizon, o = e->observation_size;
+    char title[160], note[160];
+    snprintf(title, sizeof title, "Open-loop error of %s against the horizon", text->env);
+    snprintf(note, sizeof note, "over %lld held-out starts", (long long)e->starts);
+    plot_figure figure = {.title = title, .note = note, .columns = 2, .panel_width = 430, .panel_height = 205,
+                          .panel_count = panel_count(text)};
+    double *memory = calloc((size_t)n, (size_t)(1 + 3 * figure.panel_count) * sizeof *memory);
+    if (!memory) return no_memory();
+    for (int64_t i = 0; i < n; i++) memory[i] = (double)(i + 1);
+    for (int d = 0; d < figure.panel_count; d++) {
+        double *model = memory + n * (1 + 3 * d), *repeat = model + n, *linear = repeat + n;
+        column(e->model_rmse, n, o, d, model);
+        column(e->repeat_rmse, n, o, d, repeat);
+        column(e->linear_rmse, n, o, d, linear);
+        figure.panels[d] = (plot_panel){
+            .title = name_of(text, d), .x_label = "steps ahead", .y_label = "RMSE", .log_y = true, .series_count = 3,
+            .series = {{.label = "world model", .style = PLOT_LINE, .color = PLOT_VERMILLION, .count = n, .x = memory, .y = model},
+                       {.label = "last observation repeated", .style = PLOT_DASHED, .color = PLOT_BLACK, .count = n, .x = memory, .y = repeat},
+                       {.label = "linear regression", .style = PLOT_DOTTED, .color = PLOT_BLUE, .count = n, .x = memory, .y = linear}}};
+    }
+    int code = finish(&figure, folder, "horizon");
+    free(memory);
+    return code;
+}
+
+/* ---- latents ------------------------------------------------------------------------------------------------- */
+
+int figure_latents(const char *folder, const figure_text *text, const float *latent, int64_t latent_size,
+                   const float *observation, int64_t count) {
+    const int panels = text->dimensions < 4 ? (int)text->dimensions : 4;
+    double *memory = calloc((size_t)count + 1, (size_t)(2 + panels) * sizeof *memory), share[2];
+    if (!memory) return no_memory();
+    double *x = memory, *y = memory + count;
+    if (!pca_project(latent, count, latent_size, x, y, share)) {
+        free(memory);
+        return no_memory();
+    }
+    char title[160], note[160], first[96], second[96];
+    snprintf(title, sizeof title, "Latents of %s by their two largest principal components", text->env);
+    snprintf(note, sizeof note, "%lld held-out observations", (long long)count);
+    snprintf(first, sizeof first, "first, %.0f%% of the variance", 100.0 * share[0]);
+    snprintf(second, sizeof second, "second, %.0f%%", 100.0 * share[1]);
+    plot_figure figure = {.title = title, .note = note, .columns = 2, .panel_width = 430, .panel_height = 300, .panel_count = panels};
+    for (int d = 0; d < panels; d++) {
+        double *shade = memory + count * (2 + d);
+        for (int64_t i = 0; i < count; i++) shade[i] = observation[i * text->dimensions + d];
+        figure.panels[d] = (plot_panel){.title = name_of(text, d), .x_label = first, .y_label = second, .shade_label = "",
+                                        .series_count = 1,
+                                        .series = {{.style = PLOT_POINTS, .count = count, .x = x, .y = y, .shade = shade}}};
+    }
+    int code = finish(&figure, folder, "latents");
+    free(memory);
+    return code;
+}
