@@ -3,10 +3,12 @@
 
 #include <string.h>
 
+static bool is_constant(const rv_node *node) { return node->op == RV_OP_FILL && node->attributes.i[0] == 1; }
+
 bool rv_fold_constant(rv_tensor x, float *value) {
     if (!x.graph || x.id == 0) return false;
     const rv_node *node = &x.graph->nodes[rv_value_of(x)->node];
-    if (node->op != RV_OP_FILL) return false;
+    if (!is_constant(node)) return false;
     *value = node->attributes.f[0];
     return true;
 }
@@ -14,11 +16,12 @@ bool rv_fold_constant(rv_tensor x, float *value) {
 rv_tensor rv_fold_fill(rv_graph *graph, int64_t rows, int64_t cols, float value) {
     for (uint32_t i = graph->node_count; i-- > 0;) {
         const rv_node *node = &graph->nodes[i];
-        if (node->op != RV_OP_FILL || memcmp(&node->attributes.f[0], &value, sizeof value) != 0) continue;
+        if (!is_constant(node) || memcmp(&node->attributes.f[0], &value, sizeof value) != 0) continue;
         const rv_value *known = &graph->values[node->first_output];
         if (known->rows == rows && known->cols == cols) return (rv_tensor){graph, node->first_output};
     }
-    return rv_fill(graph, rows, cols, value);
+    rv_attributes attributes = {.f = {value}, .i = {1}};
+    return rv_append_one(graph, RV_OP_FILL, NULL, 0, RV_F32, rows, cols, &attributes);
 }
 
 rv_tensor rv_fold_scale(rv_tensor x, float scale) {
