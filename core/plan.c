@@ -346,7 +346,7 @@ rv_status rv_plan_profile(rv_plan *plan) {
 const char *rv_plan_message(const rv_plan *plan) { return plan ? plan->error.text : "no plan"; }
 
 rv_status rv_plan_report_get(const rv_plan *plan, rv_plan_report *report) {
-    if (!plan || !report) return RV_INVALID_ARGUMENT;
+    if (!plan || !report || report->size == 0) return RV_INVALID_ARGUMENT;
     size_t size = report->size < sizeof *report ? report->size : sizeof *report;
     rv_plan_report full = plan->report;
     full.size = size;
@@ -355,7 +355,7 @@ rv_status rv_plan_report_get(const rv_plan *plan, rv_plan_report *report) {
 }
 
 rv_status rv_plan_launch(const rv_plan *plan, int64_t index, rv_launch_info *info) {
-    if (!plan || !info || index < 0 || index >= plan->launch_count) return RV_INVALID_ARGUMENT;
+    if (!plan || !info || info->size == 0 || index < 0 || index >= plan->launch_count) return RV_INVALID_ARGUMENT;
     const rv_launch *launch = &plan->launches[index];
     rv_launch_info full = {.op = rv_op_info_get(launch->op)->name,
                            .label = launch->label,
