@@ -1,6 +1,5 @@
 /* tests/test_determinism.c: the same bits for replays and separate runs, for any number of threads, again and
  * again; noise with the same bits everywhere. */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,61 +77,7 @@ static void test_hash_bites(void **state) {
     rv_device_close(device);
 }
 
-/* ---- noise ------------------------------------------------------------------------------------- */
-
-/* Random123's published answer for counter 0 and key 0. */
-static void test_philox_known_answer(void **state) {
-    (void)state;
-    uint32_t words[4];
-    /* the name's hash is the fourth counter word; of this one, found by search, it is 0 */
-    rv_random_bits(0, 0, "!l`V[[", 0, 1, 4, words);
-    assert_int_equal(words[0], 0x6627e8d5);
-    assert_int_equal(words[1], 0xe169c58d);
-    assert_int_equal(words[2], 0xbc57ac4c);
-    assert_int_equal(words[3], 0x9b00dbd8);
-}
-
-/* What a word becomes, from the definition in double precision. */
-static void test_uniforms_and_normals(void **state) {
-    (void)state;
-    enum { ROWS = 64, COLS = 6 };
-    uint32_t bits[ROWS * COLS];
-    float uniform[ROWS * COLS], normal[ROWS * COLS];
-    rv_random_bits(9, 4, "noise", 2, ROWS, COLS, bits);
-    rv_random_uniform(9, 4, "noise", 2, ROWS, COLS, uniform);
-    rv_random_normal(9, 4, "noise", 2, ROWS, COLS, normal);
-    for (int i = 0; i < ROWS * COLS; i++) {
-        double u = (bits[i] >> 8) * 0x1p-24 + 0x1p-25;
-        assert_true(fabs(uniform[i] - u) < 1e-7 && uniform[i] > 0 && uniform[i] < 1);
-        int r = i / COLS, c = i % COLS, pair = c / 2 * 2;
-        if (pair + 1 >= COLS) continue;
-        double u0 = uniform[r * COLS + pair], u1 = (bits[r * COLS + pair + 1] >> 8) * 0x1p-24 + 0x1p-25;
-        double radius = sqrt(-2 * log(u0)), angle = 6.283185307179586 * u1;
-        double expected = c % 2 ? radius * cos(angle) : radius * sin(angle);
-        assert_true(fabs(normal[i] - expected) < 2e-6);
-    }
-}
-
-/* Moments of many: a wrong layout or a repeated block shows. */
-static void test_moments(void **state) {
-    (void)state;
-    enum { COUNT = 1 << 20 };
-    float *x = malloc(COUNT * sizeof *x);
-    assert_non_null(x);
-    rv_random_normal(1, 0, "moments", 0, COUNT / 64, 64, x);
-    double sum = 0, square = 0, fourth = 0, next = 0;
-    for (int i = 0; i < COUNT; i++) {
-        sum += x[i];
-        square += (double)x[i] * x[i];
-        fourth += (double)x[i] * x[i] * x[i] * x[i];
-        next += (double)x[i] * x[(i + 1) % COUNT];
-    }
-    free(x);
-    assert_true(fabs(sum / COUNT) < 5e-3);
-    assert_true(fabs(square / COUNT - 1) < 7e-3);
-    assert_true(fabs(fourth / COUNT - 3) < 5e-2);
-    assert_true(fabs(next / COUNT) < 5e-3);
-}
+/* ---- noise: test_noise.c asks what is drawn, here that all devices draw it ----------------------- */
 
 static void draw_on(const char *resource, uint64_t seed, const char *name, uint32_t t, int advance, int rows, int cols, float *out) {
     rv_device *device;
@@ -204,9 +149,6 @@ int main(void) {
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_check_changes_nothing),
         cmocka_unit_test(test_hash_bites),
-        cmocka_unit_test(test_philox_known_answer),
-        cmocka_unit_test(test_uniforms_and_normals),
-        cmocka_unit_test(test_moments),
         cmocka_unit_test(test_noise_everywhere),
         cmocka_unit_test(test_golden_noise),
     };
