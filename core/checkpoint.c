@@ -359,7 +359,7 @@ static rv_status copy_metadata(rv_device *device, rv_source *source, rv_error *e
     for (uint32_t i = 0; i < source->file.metadata_count; i++) {
         const rv_safetensors_text *text = &source->file.metadata[i];
         if (strcmp(text->key, FORMAT_KEY) == 0 && strcmp(text->text, FORMAT_VERSION) != 0) {
-            return rv_fail(error, RV_BAD_FILE, "another version of reverie wrote it, in a format that is not " FORMAT_VERSION);
+            return rv_fail(error, RV_BAD_FILE, "another version of reverie wrote it, in format %.32s", text->text);
         }
         if (!set_text(device, &source->metadata, text->key, text->text)) {
             return rv_fail(error, RV_OUT_OF_MEMORY, "no memory for its metadata");

@@ -202,8 +202,8 @@ static rv_status check_cover(const rv_safetensors *file, uint64_t data_bytes, rv
 }
 
 static rv_status read_root(rv_safetensors *file, uint64_t data_bytes, rv_error *error) {
-    const size_t count = json_object_size(file->root);
-    if (count > RV_SAFETENSORS_MAX_TENSORS + 1) return bad(error, "it has more than 65536 tensors");
+    const size_t count = json_object_size(file->root), others = json_object_get(file->root, "__metadata__") ? 1 : 0;
+    if (count - others > RV_SAFETENSORS_MAX_TENSORS) return bad(error, "it has more than 65536 tensors");
     if (count > 0) {
         file->tensors = file->allocator.resize(file->allocator.user, NULL, count * sizeof *file->tensors);
         if (!file->tensors) return rv_fail(error, RV_OUT_OF_MEMORY, "no memory for a list of %zu tensors", count);
@@ -221,6 +221,19 @@ static rv_status read_root(rv_safetensors *file, uint64_t data_bytes, rv_error *
     return check_cover(file, data_bytes, error);
 }
 
+/* The reader says so by an empty text, or, where it could not copy a string, by a complaint right behind
+ * one that was complete. */
+static bool out_of_memory(const json_error_t *mistake, const char *header, size_t bytes) {
+    if (!mistake->text[0] || json_error_code(mistake) == json_error_out_of_memory) return true;
+    static const char *const complaints[] = {"invalid token", "string or '}' expected"};
+    const int at = mistake->position;
+    const bool behind_string = at > 0 && (size_t)at <= bytes && header[at - 1] == '"';
+    for (int i = 0; i < 2; i++) {
+        if (behind_string && strncmp(mistake->text, complaints[i], strlen(complaints[i])) == 0) return true;
+    }
+    return false;
+}
+
 rv_status rv_safetensors_parse(rv_safetensors *file, const rv_allocator *allocator, const char *header,
                                size_t header_bytes, uint64_t data_bytes, rv_error *error) {
     *file = (rv_safetensors){.allocator = *allocator};
@@ -230,8 +243,7 @@ rv_status rv_safetensors_parse(rv_safetensors *file, const rv_allocator *allocat
     json_error_t mistake;
     file->root = json_loadb(header, header_bytes, JSON_REJECT_DUPLICATES, &mistake);
     if (!file->root) {
-        /* out of memory leaves no text */
-        if (!mistake.text[0] || json_error_code(&mistake) == json_error_out_of_memory) {
+        if (out_of_memory(&mistake, header, header_bytes)) {
             return rv_fail(error, RV_OUT_OF_MEMORY, "no memory to read a header of %zu bytes", header_bytes);
         }
         return rv_fail(error, RV_BAD_FILE, "its header is no valid JSON, from about byte %d on", mistake.position);

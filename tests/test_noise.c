@@ -98,7 +98,8 @@ static void test_normals_accurate(void **state) {
     const rv_noise noise = {{7, 0}, 0, 0, 1};
     for (int64_t i = 0; i < 100000; i += 2) {
         const uint32_t a = rv_noise_bits_one(&noise, 0, 100000, i), b = rv_noise_bits_one(&noise, 0, 100000, i + 1);
-        const double radius = sqrt(-2.0 * log((double)rv_noise_to_uniform(a))), angle = turn * ((b >> 8) + 0.5) * 0x1p-24;
+        const double radius = sqrt(-2.0 * log((double)rv_noise_to_uniform(a)));
+        const double angle = turn * ((b >> 8) + 0.5) * 0x1p-24;
         assert_true(fabs(rv_noise_normal_one(&noise, 0, 100000, i) - radius * sin(angle)) < 2e-7 * radius);
         assert_true(fabs(rv_noise_normal_one(&noise, 0, 100000, i + 1) - radius * cos(angle)) < 2e-7 * radius);
     }
