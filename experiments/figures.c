@@ -28,9 +28,9 @@ static void column(const double *rows, int64_t count, int64_t size, int64_t d, d
 
 /* ---- losses --------------------------------------------------------------------------------------------- */
 
-/* A mean that forgets: over about a twentieth of the run, without the pull towards its first value. */
+/* A mean that forgets: over about a fiftieth of the run, without the pull towards its first value. */
 static void smooth(const double *value, int64_t count, double *out) {
-    double keep = 1.0 - 1.0 / (1.0 + (double)count / 20.0), sum = 0.0, weight = 0.0;
+    double keep = 1.0 - 1.0 / (1.0 + (double)count / 50.0), sum = 0.0, weight = 0.0;
     for (int64_t i = 0; i < count; i++) {
         sum = keep * sum + (1.0 - keep) * value[i];
         weight = keep * weight + (1.0 - keep);

@@ -62,11 +62,12 @@ void plot_tick_text(double value, double step, char *text, int size) {
     else snprintf(text, (size_t)size, "%s%.*f%s", minus, digits > 0.0 ? (int)digits : 0, fabs(value) / divisor, unit);
 }
 
-static void power_text(int power, char *text, int size) { /* 10⁻³ */
+/* 0.01, 1, 100; where `raise` is asked for 10⁻², 1, 10². */
+static void power_text(int power, bool raise, char *text, int size) {
     static const char *const raised[] = {"\u2070", "\u00b9", "\u00b2", "\u00b3", "\u2074",
                                          "\u2075", "\u2076", "\u2077", "\u2078", "\u2079"};
-    if (power >= 0 && power <= 2) snprintf(text, (size_t)size, "%.0f", pow(10.0, power));
-    else if (power >= -2 && power < 0) snprintf(text, (size_t)size, "%.*f", -power, pow(10.0, power));
+    if (power == 0) snprintf(text, (size_t)size, "1");
+    else if (!raise) snprintf(text, (size_t)size, "%.*f", power < 0 ? -power : 0, pow(10.0, power));
     else {
         int p = abs(power);
         snprintf(text, (size_t)size, "10%s%s%s", power < 0 ? "\u207b" : "", p >= 10 ? raised[p / 10 % 10] : "", raised[p % 10]);
@@ -149,15 +150,15 @@ static ticks log_ticks(range r) {
     ticks t = {0};
     double decades = r.high - r.low;
     int every = decades > 8.0 ? (int)ceil(decades / 6.0) : 1;
+    bool raise = r.low < -3.3 || r.high > 3.3;
     for (int p = (int)floor(r.low); p <= (int)ceil(r.high); p++) {
         static const double times[] = {1.0, 2.0, 5.0};
-        for (int m = 0; m < (decades < 1.5 ? 3 : 1); m++) {
+        for (int m = 0; m < (decades < 2.2 ? 3 : 1); m++) {
             double at = p + log10(times[m]);
             if (at < r.low || at > r.high || p % every != 0 || t.count == MAX_TICKS) continue;
             t.at[t.count] = at;
-            if (m == 0) power_text(p, t.text[t.count], sizeof t.text[0]);
-            else if (p >= -3) plot_tick_text(times[m] * pow(10.0, p), pow(10.0, p), t.text[t.count], sizeof t.text[0]);
-            else snprintf(t.text[t.count], sizeof t.text[0], "%.0fe%d", times[m], p);
+            if (m == 0) power_text(p, raise, t.text[t.count], sizeof t.text[0]);
+            else if (!raise) plot_tick_text(times[m] * pow(10.0, p), pow(10.0, p), t.text[t.count], sizeof t.text[0]);
             t.count++;
         }
     }

@@ -1,0 +1,348 @@
+/* The program from outside: help, mistakes and their exit codes, a real short run, what it leaves behind. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <jansson.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "reverie/collect.h"
+#include "reverie/evaluate.h"
+
+static const char *program; /* set by the build: the program under test */
+
+/* The whole of a file, ended by a zero; NULL where there is none. */
+static char *read_file(const char *path) {
+    FILE *file = fopen(path, "rb");
+    if (!file) return NULL;
+    fseek(file, 0, SEEK_END);
+    long size = ftell(file);
+    rewind(file);
+    char *text = malloc((size_t)size + 1);
+    assert_int_equal(fread(text, 1, (size_t)size, file), size);
+    text[size] = '\0';
+    fclose(file);
+    return text;
+}
+
+/* Runs the program in a shell; what it printed is left in out.txt and err.txt. Returns the exit code. */
+static int run(const char *arguments) {
+    char line[2048];
+    int length = snprintf(line, sizeof line, "'%s' %s >out.txt 2>err.txt </dev/null", program, arguments);
+    assert_in_range(length, 1, (int)sizeof line - 1);
+    int status = system(line);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void expect(const char *file, const char *words) {
+    char *text = read_file(file);
+    assert_non_null(text);
+    if (!strstr(text, words)) fail_msg("%s lacks \"%s\":\n%s", file, words, text);
+    free(text);
+}
+
+static void expect_empty(const char *file) {
+    char *text = read_file(file);
+    assert_non_null(text);
+    assert_string_equal(text, "");
+    free(text);
+}
+
+/* ---- help and mistakes -------------------------------------------------------------------------------- */
+
+static void help_everywhere(void **unused) {
+    (void)unused;
+    static const char *const cases[][2] = {
+        {"--help", "Commands"},
+        {"-h", "train"},
+        {"help", "Exit codes"},
+        {"train --help", "world_model"},
+        {"train world_model --help", "--train.steps"},
+        {"train world_model --train.steps=5 --help", "--env.force"},
+        {"devices --help", "Usage: reverie devices"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(run(cases[i][0]), 0);
+        expect("out.txt", cases[i][1]);
+        expect_empty("err.txt");
+    }
+    assert_int_equal(run("--version"), 0);
+    expect("out.txt", "reverie " RV_VERSION "\n");
+    assert_int_equal(run("devices"), 0);
+    expect("out.txt", "cpu          available");
+}
+
+static void mistakes_are_named(void **unused) {
+    (void)unused;
+    static const struct {
+        const char *arguments;
+        int code;
+        const char *words;
+    } cases[] = {
+        {"", 2, "Usage"},
+        {"trian", 2, "nearest is \"train\""},
+        {"train", 2, "reverie train world_model"},
+        {"train wrold_model", 2, "nearest is \"world_model\""},
+        {"train world_model --train.stesp=5", 2, "nearest is --train.steps"},
+        {"train world_model --steps=5", 2, "steps"},
+        {"train world_model train.stesp=5", 2, "nearest is --train.steps"},
+        {"train world_model quickly", 2, "--key=value"},
+        {"train world_model --seed", 2, "needs a value"},
+        {"devices --all", 2, "no option \"all\""},
+        {"train world_model --train.steps=many", 3, "whole number"},
+        {"train world_model --train.steps=2.5", 3, "whole number"},
+        {"train world_model --train.steps=0", 3, "between 1"},
+        {"train world_model --train.learning_rate=nan", 3, "number"},
+        {"train world_model --train.learning_rate=0,001", 3, "number"},
+        {"train world_model --data.policy=clever", 3, "random scripted mixed"},
+        {"train world_model --model.vae_hidden=128,,x", 3, "128,64"},
+        {"train world_model --fresh=perhaps", 3, "true or false"},
+        {"train world_model --env.name=cartpole --out=never", 3, "nearest is \"continuous_cartpole\""},
+        {"train world_model --env.forse=3 --out=never", 3, "nearest is \"force\""},
+        {"train world_model --env.force=-3 --out=never", 3, "between"},
+        {"train world_model --eval.horizon=300 --out=never", 3, "eval.steps"},
+        {"train world_model --device=abacus --out=never", 5, "abacus"},
+        {"train world_model --device=cuda:0 --out=never", 5, "cuda"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int code = run(cases[i].arguments);
+        if (code != cases[i].code) fail_msg("\"%s\" exits with %d, not %d", cases[i].arguments, code, cases[i].code);
+        expect("err.txt", cases[i].words);
+    }
+    assert_int_not_equal(access("never", F_OK), 0); /* refused before any work */
+}
+
+static void lost_output_is_an_error(void **unused) {
+    (void)unused;
+    char line[1024];
+    if (access("/dev/full", W_OK) != 0) skip();
+    snprintf(line, sizeof line, "'%s' --help >/dev/full 2>err.txt", program);
+    int status = system(line);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+    expect("err.txt", "standard output");
+}
+
+static void folders_that_cannot_be(void **unused) {
+    (void)unused;
+    assert_int_equal(run("train world_model --out=/proc/none/such"), 7);
+    expect("err.txt", "/proc/none");
+    FILE *file = fopen("plain_file", "w");
+    fclose(file);
+    assert_int_equal(run("train world_model --out=plain_file"), 7);
+    assert_int_equal(run("train world_model --out=plain_file/below"), 7);
+    expect("err.txt", "plain_file");
+}
+
+/* ---- a real run ------------------------------------------------------------------------------------------ */
+
+#define SMALL "--device=cpu --data.steps=1200 --train.steps=60 --eval.episodes=3 --eval.steps=70 --eval.horizon=20 --train.batch=16 "
+
+/* metrics.jsonl as a JSON list, each line without its time. */
+static json_t *read_metrics(const char *folder) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/metrics.jsonl", folder);
+    char *text = read_file(path), *rest = NULL;
+    assert_non_null(text);
+    json_t *list = json_array();
+    for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        json_t *row = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
+        assert_non_null(row);
+        assert_true(json_is_number(json_object_get(row, "seconds")));
+        json_object_del(row, "seconds");
+        json_array_append_new(list, row);
+    }
+    free(text);
+    return list;
+}
+
+static void check_picture(const char *folder, const char *name) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/plots/%s.png", folder, name);
+    char *bytes = read_file(path);
+    assert_non_null(bytes);
+    assert_memory_equal(bytes, "\x89PNG\r\n\x1a\n", 8);
+    free(bytes);
+    snprintf(path, sizeof path, "%s/plots/%s.svg", folder, name);
+    bytes = read_file(path);
+    assert_non_null(bytes);
+    assert_non_null(strstr(bytes, "<svg"));
+    assert_non_null(strstr(bytes, "</svg>"));
+    free(bytes);
+}
+
+static void trains_and_leaves_its_files(void **unused) {
+    (void)unused;
+    assert_int_equal(run("train world_model " SMALL "--out=a/run --fresh"), 0);
+    expect("out.txt", "world model of continuous_cartpole");
+    expect("out.txt", "R2 of the");
+    json_t *metrics = read_metrics("a/run");
+    assert_int_equal(json_array_size(metrics), 6);
+    for (size_t i = 0; i < 6; i++) {
+        json_t *row = json_array_get(metrics, i);
+        assert_int_equal(json_integer_value(json_object_get(row, "step")), 10 * (i + 1));
+        assert_true(isfinite(json_number_value(json_object_get(row, "loss"))));
+        assert_true(json_number_value(json_object_get(row, "reconstruction")) > 0.0);
+    }
+    double first = json_number_value(json_object_get(json_array_get(metrics, 0), "reconstruction"));
+    double last = json_number_value(json_object_get(json_array_get(metrics, 5), "reconstruction"));
+    assert_true(last < 0.8 * first); /* it learns */
+    json_decref(metrics);
+    if (access("a/run/plots/losses.png", F_OK) == 0) {
+        static const char *const names[] = {"losses", "open_loop", "horizon", "latents"};
+        for (int i = 0; i < 4; i++) check_picture("a/run", names[i]);
+    } else {
+        expect("out.txt", "left out");
+    }
+}
+
+static void same_seed_same_metrics(void **unused) {
+    (void)unused;
+    assert_int_equal(run("train world_model " SMALL "--out=a/run"), 7); /* refused: it holds a run */
+    expect("err.txt", "--fresh");
+    json_t *before = read_metrics("a/run");
+    assert_int_equal(run("train world_model " SMALL "--out=a/run --fresh"), 0);
+    json_t *after = read_metrics("a/run");
+    assert_true(json_equal(before, after));
+    assert_int_equal(run("train world_model " SMALL "--out=b --fresh --seed=1"), 0);
+    json_t *other = read_metrics("b");
+    assert_false(json_equal(before, other));
+    json_decref(before);
+    json_decref(after);
+    json_decref(other);
+}
+
+/* A model made from the checkpoint evaluates to the figures that the run wrote down. */
+static void checkpoint_loads_again(void **unused) {
+    (void)unused;
+    rv_device *device;
+    rv_checkpoint *file;
+    rv_world_model *model;
+    rv_env *env;
+    rv_dataset *train, *held_out;
+    rv_evaluation *evaluation;
+    assert_int_equal(rv_device_open("cpu", NULL, &device), RV_OK);
+    assert_int_equal(rv_checkpoint_create(device, &file), RV_OK);
+    assert_int_equal(rv_checkpoint_load_metadata(file, "a/run/checkpoints/last.safetensors"), RV_OK);
+    json_t *config = json_loads(rv_checkpoint_get(file, "config"), 0, NULL);
+    assert_non_null(config);
+    assert_string_equal(json_string_value(json_object_get(config, "train.steps")), "60");
+    assert_int_equal(json_integer_value(json_object_get(config, "observation_size")), 4);
+    json_decref(config);
+
+    const rv_world_model_options options = {.size = sizeof options, .observation_size = 4, .action_size = 1};
+    assert_int_equal(rv_world_model_create(device, &options, 999, &model), RV_OK);
+    assert_int_equal(rv_world_model_checkpoint(model, "model/", file), RV_OK);
+    assert_int_equal(rv_checkpoint_load(file, "a/run/checkpoints/last.safetensors"), RV_OK);
+
+    rv_dataset_create(4, 1, &train);
+    rv_dataset_create(4, 1, &held_out);
+    assert_int_equal(rv_env_create("continuous_cartpole", 8, NULL, 0, &env), RV_OK);
+    rv_collect_options collect = {.size = sizeof collect, .steps = 1200, .policy = RV_POLICY_MIXED, .noise = 0.3, .seed = 0};
+    assert_int_equal(rv_collect_world_model_data(env, &collect, train), RV_OK);
+    rv_env_destroy(env);
+    assert_int_equal(rv_env_create("continuous_cartpole", 3, NULL, 0, &env), RV_OK);
+    collect = (rv_collect_options){.size = sizeof collect, .steps = 210, .policy = RV_POLICY_SCRIPTED, .noise = 0.3, .seed = UINT64_C(1) << 32};
+    assert_int_equal(rv_collect_world_model_data(env, &collect, held_out), RV_OK);
+    rv_env_destroy(env);
+
+    rv_transitions data = rv_dataset_transitions(train);
+    rv_evaluate_options evaluate = {.size = sizeof evaluate, .horizon = 20};
+    assert_int_equal(rv_evaluate_world_model(model, &data, held_out, &evaluate, &evaluation), RV_OK);
+    json_t *summary = json_load_file("a/run/summary.json", JSON_REJECT_DUPLICATES, NULL);
+    assert_non_null(summary);
+    assert_int_equal(json_integer_value(json_object_get(summary, "train_steps")), 60);
+    static const char *const names[] = {"cart position", "cart velocity", "pole angle", "pole angular velocity"};
+    for (int d = 0; d < 4; d++) {
+        double written = json_number_value(json_object_get(json_object_get(summary, "change_r2"), names[d]));
+        assert_true(written != 0.0);
+        assert_true(fabs(written - evaluation->change_r2[d]) <= 1e-6 * fabs(written));
+        json_t *ahead = json_object_get(json_object_get(json_object_get(summary, "open_loop_15"), "model_rmse"), names[d]);
+        written = json_number_value(ahead);
+        assert_true(fabs(written - evaluation->model_rmse[14 * 4 + d]) <= 1e-6 * written);
+    }
+    json_decref(summary);
+    rv_evaluation_destroy(evaluation);
+    rv_dataset_destroy(train);
+    rv_dataset_destroy(held_out);
+    rv_checkpoint_destroy(file);
+    rv_world_model_destroy(model);
+    rv_device_close(device);
+}
+
+/* ---- interrupted ------------------------------------------------------------------------------------------ */
+
+static pid_t begin_long_run(void) {
+    pid_t child = fork();
+    if (child != 0) return child;
+    int out = open("out.txt", O_WRONLY | O_CREAT | O_TRUNC, 0666), err = open("err.txt", O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    dup2(out, STDOUT_FILENO);
+    dup2(err, STDERR_FILENO);
+    execl(program, program, "train", "world_model", "--train.steps=100000000", "--data.steps=500", "--out=long", "--fresh", (char *)NULL);
+    _exit(127);
+}
+
+static void interrupt_saves(void **unused) {
+    (void)unused;
+    struct stat about = {0};
+    unlink("long/metrics.jsonl");
+    pid_t child = begin_long_run();
+    assert_true(child > 0);
+    for (int tick = 0; tick < 6000 && (stat("long/metrics.jsonl", &about) != 0 || about.st_size == 0); tick++) usleep(10000);
+    assert_true(about.st_size > 0); /* it trains */
+
+    int status = 0;
+    char line[1024];
+    snprintf(line, sizeof line, "'%s' train world_model --out=long --fresh >/dev/null 2>second.txt", program);
+    int second = system(line);
+    assert_int_equal(WEXITSTATUS(second), 7); /* two on one run */
+    expect("second.txt", "another process");
+
+    kill(child, SIGINT);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 130);
+    expect("err.txt", "interrupted after");
+    assert_int_equal(access("long/checkpoints/last.safetensors", R_OK), 0);
+    json_t *metrics = read_metrics("long"); /* every line is whole */
+    assert_true(json_array_size(metrics) > 0);
+    json_decref(metrics);
+}
+
+static void divergence_is_numeric(void **unused) {
+    (void)unused;
+    assert_int_equal(run("train world_model " SMALL "--out=c --fresh --train.learning_rate=10 --train.clip=1e9 --train.kl_weight=1000 "
+                         "--train.steps=3000"), 6);
+    expect("err.txt", "train.learning_rate");
+    assert_int_not_equal(access("c/checkpoints/last.safetensors", F_OK), 0); /* nothing poisoned is saved */
+}
+
+int main(void) {
+    program = getenv("REVERIE_PROGRAM");
+    if (!program) {
+        puts("REVERIE_PROGRAM is not set: the program was not built");
+        return 0;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(help_everywhere),
+        cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(lost_output_is_an_error),
+        cmocka_unit_test(folders_that_cannot_be),
+        cmocka_unit_test(trains_and_leaves_its_files),
+        cmocka_unit_test(same_seed_same_metrics),
+        cmocka_unit_test(checkpoint_loads_again),
+        cmocka_unit_test(interrupt_saves),
+        cmocka_unit_test(divergence_is_numeric),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
