@@ -118,9 +118,7 @@ static rv_status parse(rv_cpu *cpu, const char *spec, rv_error *error) {
 static void cpu_close(void *state) {
     rv_cpu *cpu = state;
     if (!cpu) return;
-#if RV_CPU_HAS_FAST
     rv_fast_close(cpu);
-#endif
     const rv_services services = cpu->services;
     services.resize(services.user, cpu, 0);
 }
@@ -131,9 +129,7 @@ static rv_status cpu_open(const rv_services *services, const char *spec, rv_erro
     if (!cpu) return services->fail(error, RV_OUT_OF_MEMORY, "cpu: no memory for the device");
     *cpu = (rv_cpu){.services = *services, .isa = best_isa(), .threads = core_count(), .l2_bytes = l2_bytes()};
     rv_status status = parse(cpu, spec, error);
-#if RV_CPU_HAS_FAST
     if (status == RV_OK && cpu->kind == RV_CPU_FAST) status = rv_fast_open(cpu, error);
-#endif
     if (status != RV_OK) cpu_close(cpu);
     else *state = cpu;
     return status;
@@ -193,8 +189,7 @@ static rv_status cpu_fill(void *state, rv_buffer *buffer, size_t offset, size_t 
 /* ---- programs ------------------------------------------------------------------------------------------ */
 
 struct rv_program {
-    rv_fast_program *fast; /* on a fast device; else what follows */
-    int64_t count;
+    rv_fast_program *fast; /* on a fast device; elsewhere the steps */
     struct rv_step {
         rv_reference_fn fn;
         int64_t rows;
@@ -210,45 +205,43 @@ static bool cpu_supports(void *state, rv_op op, const rv_attributes *attributes)
 static void cpu_release_program(void *state, rv_program *program) {
     rv_cpu *cpu = state;
     if (!program) return;
-#if RV_CPU_HAS_FAST
     if (program->fast) rv_fast_release(cpu, program->fast);
-#endif
     cpu->services.resize(cpu->services.user, program, 0);
 }
 
-static rv_status cpu_prepare(void *state, const rv_launch *launches, int64_t count, rv_error *error, rv_program **out) {
-    rv_cpu *cpu = state;
-    const bool fast = RV_CPU_HAS_FAST && cpu->kind == RV_CPU_FAST;
+static rv_status new_program(rv_cpu *cpu, int64_t steps, rv_error *error, rv_program **program) {
     size_t bytes;
-    *out = NULL;
-    if (__builtin_mul_overflow(fast ? 0 : (size_t)count, sizeof(struct rv_step), &bytes) ||
-        __builtin_add_overflow(bytes, sizeof **out, &bytes))
-        return cpu->services.fail(error, RV_TOO_LARGE, "cpu: %lld launches are too many", (long long)count);
-    rv_program *program = cpu->services.resize(cpu->services.user, NULL, bytes);
-    if (!program) return cpu->services.fail(error, RV_OUT_OF_MEMORY, "cpu: no memory for a program of %lld launches", (long long)count);
-    program->fast = NULL;
-    program->count = count;
-#if RV_CPU_HAS_FAST
+    *program = NULL;
+    if (__builtin_mul_overflow((size_t)steps, sizeof(struct rv_step), &bytes) ||
+        __builtin_add_overflow(bytes, sizeof **program, &bytes))
+        return cpu->services.fail(error, RV_TOO_LARGE, "cpu: %lld launches are too many", (long long)steps);
+    *program = cpu->services.resize(cpu->services.user, NULL, bytes);
+    if (!*program) return cpu->services.fail(error, RV_OUT_OF_MEMORY, "cpu: no memory for a program");
+    (*program)->fast = NULL;
+    return RV_OK;
+}
+
+static rv_status cpu_prepare(void *state, const rv_launch *launches, int64_t count, rv_error *error, rv_program **program) {
+    rv_cpu *cpu = state;
+    const bool fast = cpu->kind == RV_CPU_FAST;
+    rv_status status = new_program(cpu, fast ? 0 : count, error, program);
+    if (status != RV_OK) return status;
     if (fast) {
-        const rv_status status = rv_fast_prepare(cpu, launches, count, error, &program->fast);
-        if (status != RV_OK) cpu_release_program(cpu, program);
-        else *out = program;
+        status = rv_fast_prepare(cpu, launches, count, error, &(*program)->fast);
+        if (status == RV_OK) return RV_OK;
+        cpu_release_program(cpu, *program);
+        *program = NULL;
         return status;
     }
-#endif
     for (int64_t i = 0; i < count; i++) {
-        program->step[i] = (struct rv_step){rv_reference_get(launches[i].op, cpu->kind == RV_CPU_DOUBLE),
-                                            rv_launch_rows(&launches[i]), launches[i]};
+        (*program)->step[i] = (struct rv_step){rv_reference_get(launches[i].op, cpu->kind == RV_CPU_DOUBLE),
+                                               rv_launch_rows(&launches[i]), launches[i]};
     }
-    *out = program;
     return RV_OK;
 }
 
 static rv_status cpu_run(void *state, rv_program *program, int64_t first, int64_t count, rv_error *error) {
-    (void)state, (void)error;
-#if RV_CPU_HAS_FAST
     if (program->fast) return rv_fast_run(state, program->fast, first, count, error);
-#endif
     for (const struct rv_step *step = program->step + first, *end = step + count; step < end; step++) {
         step->fn(&step->launch, 0, step->rows);
     }

@@ -43,9 +43,6 @@ static inline int64_t rv_launch_rows(const rv_launch *launch) {
 
 /* ---- the fast device (fast.c) ----------------------------------------------------------------- */
 
-/* 1 once fast.c is there; until then a fast device runs the reference functions. */
-#define RV_CPU_HAS_FAST 1
-
 /* Starts the threads (cpu->threads of them, the caller's included) and sets cpu->fast.
  * On failure cpu->fast is NULL. close takes NULL. */
 rv_status rv_fast_open(rv_cpu *cpu, rv_error *error);

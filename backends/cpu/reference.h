@@ -12,6 +12,8 @@
 #include "backends/cpu/cpu.h"
 #include "core/noise.h"
 
+extern const rv_reference_fn rv_reference_float[RV_OP_COUNT], rv_reference_double[RV_OP_COUNT];
+
 /* A reference function: rows [first, last) of every output; of ops that are RV_ROWS_WHOLE, all of it. */
 #define RV_REFERENCE(op) static void reference_##op(const rv_launch *launch, int64_t first, int64_t last)
 #define RV_REFERENCE_WHOLE(op)                                                                               \

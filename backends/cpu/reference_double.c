@@ -3,7 +3,4 @@
 #define rv_real rv_f64
 #define RV_REFERENCE_TABLE rv_reference_double
 
-#include "backends/cpu/cpu.h"
-extern const rv_reference_fn rv_reference_double[RV_OP_COUNT];
-
 #include "backends/cpu/reference_table.inc"

@@ -3,9 +3,6 @@
 #define rv_real rv_f32
 #define RV_REFERENCE_TABLE rv_reference_float
 
-#include "backends/cpu/cpu.h"
-extern const rv_reference_fn rv_reference_float[RV_OP_COUNT], rv_reference_double[RV_OP_COUNT];
-
 #include "backends/cpu/reference_table.inc"
 
 rv_reference_fn rv_reference_get(rv_op op, bool as_double) {
