@@ -26,7 +26,9 @@ static bool right_types(const rv_launch *launch, uint32_t integers) {
 
 static double guess_ns(const rv_launch *launch, const rv_kernel *kernel) {
     double bytes = 0, results = 0;
-    for (int i = 0; i < launch->input_count; i++) bytes += 4.0 * (double)rv_operand_count(&launch->input[i]);
+    const uint32_t whole = rv_op_info_get(launch->op)->whole; /* weights, tables: read in part or from cache */
+    for (int i = 0; i < launch->input_count; i++)
+        if (!(whole >> i & 1)) bytes += 4.0 * (double)rv_operand_count(&launch->input[i]);
     for (int i = 0; i < launch->output_count; i++) results += (double)rv_operand_count(&launch->output[i]);
     const double per_element = kernel ? (double)kernel->ns_per_element : 2;
     const double inputs = bytes / 4;

@@ -141,6 +141,14 @@ INLINE void vstore_part(float *p, vf x, int64_t left) {
     else vstore_n(p, x, left);
 }
 
+/* The first n lanes, 0 in the others. */
+INLINE vf vkeep(vf x, int64_t n) {
+    float lanes[LANES];
+    if (n >= LANES) return x;
+    vstore(lanes, x);
+    return vload_n(lanes, n);
+}
+
 /* a0 b0 a1 b1 ..: of the lower and the upper halves */
 #if defined(__AVX512F__)
 #define RV_LOW_ 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23

@@ -37,6 +37,15 @@ INLINE vf vexpm1(vf x) {
     return vselect(vequal(n, vset(0)), p, y); /* keeps -0, and all bits of small x */
 }
 
+/* exp(x) and exp(x) - 1 together, each to its own last places; x is held within [-86, 89] */
+INLINE vf vexp_both(vf x, vf *minus_one) {
+    vf n;
+    const vf p = vexp_parts(vmin(vset(89.0f), vmax(vset(-86.0f), x)), &n);
+    const vf half = vfrombits((vtruncate(n) + 126) << 23);
+    *minus_one = vselect(vequal(n, vset(0)), p, 2.0f * vfma(half, p, half - 0.5f));
+    return 2.0f * vfma(half, p, half);
+}
+
 /* log(1 + f) - f for f in [sqrt(1/2) - 1, sqrt(2) - 1] */
 INLINE vf vlog_tail(vf f) {
     vf p = vset(-0.0763154308f);
@@ -73,8 +82,16 @@ INLINE vf vlog1p(vf x) {
     return vselect(vless(x, vset(INFINITY)), y, x);
 }
 
-INLINE vf vsigmoid(vf x) {
+/* sigmoid(x), and 1 - sigmoid(x) without cancellation */
+INLINE vf vsigmoid_both(vf x, vf *rest) {
     const vf e = vexp(vfrombits(vbits(x) | INT32_MIN)); /* exp(-|x|) */
+    const vf one = vset(1.0f), scale = one / (one + e);
+    const vm below = vless(x, vset(0));
+    *rest = vselect(below, one, e) * scale;
+    return vselect(below, e, one) * scale;
+}
+INLINE vf vsigmoid(vf x) {
+    const vf e = vexp(vfrombits(vbits(x) | INT32_MIN));
     return vselect(vless(x, vset(0)), e, vset(1.0f)) / (1.0f + e);
 }
 
@@ -96,8 +113,8 @@ INLINE vf vrelu(vf x) { return vmax(vset(0), x); } /* NaN stays */
 INLINE vf velu(vf x) { return vselect(vless(vset(0), x), x, vexpm1(x)); }
 
 /* (1 + tanh(u)) / 2 = sigmoid(2 u) */
-INLINE vf vgelu_gate(vf x) { return vsigmoid(1.59576912f * vfma(0.044715f * x * x, x, x)); }
-INLINE vf vgelu(vf x) { return x * vgelu_gate(x); }
+INLINE vf vgelu_twice_u(vf x) { return x * vfma(0.0713548163f * x, x, vset(1.59576912f)); }
+INLINE vf vgelu(vf x) { return x * vsigmoid(vgelu_twice_u(x)); }
 
 INLINE vf vsymlog(vf x) { return vcopysign(vlog1p(vabs(x)), x); }
 INLINE vf vsymexp(vf x) { return vcopysign(vexpm1(vabs(x)), x); }
