@@ -189,7 +189,6 @@ static rv_tensor take_layer(walk *walk, uint32_t value, rv_view_kind kind) {
         room = room && add_piece(walk, &count, gradient);
         from = end;
     }
-    if (count == 0) return RV_NONE;
     if (room && from < size) room = add_piece(walk, &count, zeros(walk, kind, &shape, size - from));
     if (!room) {
         no_memory(walk);
