@@ -17,7 +17,8 @@
     X(KL_NORMAL_BACKWARD, kl_normal_backward) X(MSE, mse) X(MSE_BACKWARD, mse_backward)                       \
     X(GAUSSIAN_NLL, gaussian_nll) X(GAUSSIAN_NLL_BACKWARD, gaussian_nll_backward)                             \
     X(BERNOULLI_NLL, bernoulli_nll) X(BERNOULLI_NLL_BACKWARD, bernoulli_nll_backward)                         \
-    X(GLOBAL_NORM, global_norm) X(ADAMW, adamw) X(EMA, ema)
+    X(GLOBAL_NORM, global_norm) X(ADAMW, adamw) X(EMA, ema) X(GRU_CELL, gru_cell)                               \
+    X(GRU_CELL_BACKWARD, gru_cell_backward)
 
 #define RV_DECLARE_KERNEL(op, name) extern const rv_kernel RV_NAME(rv_##name##_kernel);
 RV_FAST_OPS(RV_DECLARE_KERNEL)
