@@ -40,6 +40,42 @@ static rv_services services_of(heap *h) {
 
 /* ---- resource strings ---------------------------------------------------------------------------- */
 
+static void the_registry_explains_itself(void **unused) {
+    (void)unused;
+    const rv_backend *backend = NULL;
+    const char *spec = NULL;
+    rv_error error = {0};
+    assert_int_equal(rv_registry_find("auto", &backend, &spec, &error), RV_OK);
+    assert_string_equal(spec, "");
+    assert_int_equal(rv_registry_find("check:fault:run=3:cpu:threads=2", &backend, &spec, &error), RV_OK);
+    assert_string_equal(backend->name, "check");
+    assert_string_equal(spec, "fault:run=3:cpu:threads=2");
+    const char *const unknown[] = {"", ":", "cpux", "cp", "CPU", "auto:1", " cpu"};
+    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
+        assert_int_equal(rv_registry_find(unknown[i], &backend, &spec, &error), RV_INVALID_ARGUMENT);
+        assert_non_null(strstr(error.text, "auto, cuda, opencl, cpu, null, check, fault"));
+    }
+}
+
+static void the_list_says_how_to_get_what_is_missing(void **unused) {
+    (void)unused;
+    const char *const order[] = {"cuda", "opencl", "cpu"};
+    rv_backend_info list[3];
+    assert_int_equal(rv_backend_list(NULL, 0), 3);
+    assert_int_equal(rv_backend_list(list, 3), 3);
+    for (int i = 0; i < 3; i++) {
+        const rv_backend *backend;
+        const char *spec;
+        rv_error error = {0};
+        assert_string_equal(list[i].name, order[i]);
+        assert_true(list[i].text[0] != 0);
+        const rv_status status = rv_registry_find(order[i], &backend, &spec, &error);
+        assert_int_equal(status, list[i].built_in ? RV_OK : RV_NOT_BUILT_IN);
+        if (!list[i].built_in) assert_non_null(strstr(error.text, "not built in: "));
+    }
+    assert_true(list[2].built_in && list[2].available);
+}
+
 static void opens_what_is_asked(void **unused) {
     (void)unused;
     const struct {
@@ -324,6 +360,8 @@ static void every_allocation_may_fail(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_registry_explains_itself),
+        cmocka_unit_test(the_list_says_how_to_get_what_is_missing),
         cmocka_unit_test(opens_what_is_asked),
         cmocka_unit_test(refuses_other_words),
         cmocka_unit_test(memory_is_aligned_and_zeroed),

@@ -18,7 +18,8 @@
  *     "check:RESOURCE"    RESOURCE with no memory reused, every value in a guarded block of
  *                         its own that is poisoned before its first and after its last use
  *     "fault:KIND=N:RESOURCE" RESOURCE whose N-th call of KIND fails; KIND is alloc, upload,
- *                         download, prepare, run, sync, or lost (from then on everything fails)
+ *                         download, prepare, run, sync, or lost (from the N-th call of any kind on
+ *                         everything fails); several are joined by commas: "fault:run=3,sync=1:cpu"
  *
  * A device and every object made on it belong to one thread at a time. Different devices
  * run in parallel. There is no global state.
