@@ -36,7 +36,7 @@ void progress_begin(progress *p, progress_mode mode, const char *what, const cha
         mode = live ? PROGRESS_BAR : PROGRESS_PLAIN;
     }
     double now = program_seconds();
-    *p = (progress){.mode = mode, .what = what, .unit = unit, .total = total, .begun = now, .shown = now - 1e3};
+    *p = (progress){.mode = mode, .what = what, .unit = unit, .total = total, .begun = now, .shown = now};
 }
 
 /* Columns of the terminal; 80 where it does not say. */
@@ -57,13 +57,16 @@ static int bytes_that_fit(const char *line, int width) {
 }
 
 static void draw(progress *p, int64_t done, double rate, double left, const char *details) {
-    enum { BAR = 20 };
+    enum { BAR = 16 };
     char line[512], bar[BAR * 3 + 1] = "", count[32], total[32], speed[32], time[32];
     int filled = p->total > 0 ? (int)(BAR * done / p->total) : 0;
     for (int i = 0; i < BAR; i++) strcat(bar, i < filled ? "\u2501" : "\u2500"); /* heavy, then light */
-    snprintf(line, sizeof line, "%s %s %s/%s %s  %s/s  %s left  %s", p->what, bar, progress_count(done, count),
-             progress_count(p->total, total), p->unit, progress_count((int64_t)rate, speed), progress_time(left, time), details);
+    snprintf(line, sizeof line, "%s %s %s/%s  %s/s  %s left  %s", p->what, bar, progress_count(done, count),
+             progress_count(p->total, total), progress_count((int64_t)rate, speed), progress_time(left, time), details);
     int fit = bytes_that_fit(line, columns() - 1);
+    if (line[fit]) { /* whole figures only */
+        while (fit > 0 && line[fit] != ' ') fit--;
+    }
     fprintf(stderr, "\r%.*s\033[K", fit, line);
     fflush(stderr);
     p->drawn = true;
@@ -77,7 +80,7 @@ static void print(const progress *p, int64_t done, double rate, double left, con
 void progress_show(progress *p, int64_t done, const char *details) {
     if (p->mode == PROGRESS_NONE) return;
     double now = program_seconds(), pause = p->mode == PROGRESS_BAR ? 0.1 : 2.0;
-    if (now - p->shown < pause && done < p->total) return;
+    if (now - p->shown < pause) return;
     p->shown = now;
     double rate = done > 0 ? (double)done / fmax(now - p->begun, 1e-9) : 0.0;
     double left = rate > 0.0 ? (double)(p->total - done) / rate : 0.0;

@@ -18,8 +18,8 @@ typedef struct progress {
 /* AUTO: a live line where stderr is a terminal that can draw one, else plain lines. */
 void progress_begin(progress *progress, progress_mode mode, const char *what, const char *unit, int64_t total);
 
-/* Shows where the work stands, at most ten times a second on a terminal, every two seconds elsewhere;
- * `details` follows rate and time left. */
+/* Shows where the work stands, at most ten times a second on a terminal, every two seconds elsewhere (so that
+ * short work shows nothing); `details` follows rate and time left. */
 void progress_show(progress *progress, int64_t done, const char *details);
 
 /* Clears the live line. */
