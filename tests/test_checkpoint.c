@@ -73,8 +73,8 @@ static contents read_contents(fixture *f) {
 static bool holds(fixture *f, const contents *expected) {
     const contents c = read_contents(f);
     return memcmp(c.weight, expected->weight, sizeof c.weight) == 0 &&
-           memcmp(c.bias, expected->bias, sizeof c.bias) == 0 && c.size == expected->size && c.updates == expected->updates &&
-           memcmp(c.random, expected->random, sizeof c.random) == 0 &&
+           memcmp(c.bias, expected->bias, sizeof c.bias) == 0 && c.size == expected->size &&
+           c.updates == expected->updates && memcmp(c.random, expected->random, sizeof c.random) == 0 &&
            memcmp(c.frames, expected->frames, sizeof c.frames) == 0;
 }
 

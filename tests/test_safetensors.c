@@ -196,7 +196,8 @@ static void test_texts(void **state) {
     static const char *const good[] = {"", "a", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\xf4\x8f\xbf\xbf",
                                        "\n\t\x7f"};
     static const char *const broken[] = {"\x80", "\xc3", "\xc3(", "\xc0\x80", "\xc1\xbf", "\xe0\x80\x80",
-                                         "\xed\xa0\x80", "\xe2\x82", "\xf0\x80\x80\x80", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff"};
+                                         "\xed\xa0\x80", "\xe2\x82", "\xf0\x80\x80\x80", "\xf4\x90\x80\x80",
+                                         "\xf5\x80\x80\x80", "\xff"};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) assert_true(rv_safetensors_text_valid(good[i]));
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) assert_false(rv_safetensors_text_valid(broken[i]));
     assert_true(rv_safetensors_name_valid("a/b"));
