@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bench/bench.h"
+#include "tests/support/packed_matmul.h"
 
 static const char USAGE[] =
     "usage: reverie-bench [options]\n"
@@ -136,6 +137,34 @@ static void bench_cases(session *session) {
     rv_cases_destroy(list);
 }
 
+/* ---- products with packed weights, beside matmul/nn whose plan packs in every run -------------------------- */
+
+static void bench_packed(session *session, int64_t m, int64_t k, int64_t n) {
+    char name[96], why[256] = "only the fast CPU device has packed weights";
+    snprintf(name, sizeof name, "matmul_packed/m%lld_k%lld_n%lld", (long long)m, (long long)k, (long long)n);
+    if (!wanted(session, name)) return;
+    if (session->options.list) {
+        puts(name);
+        return;
+    }
+    rv_packed_matmul *matmul = rv_packed_matmul_create(session->device, m, k, n);
+    if (!matmul) {
+        printf("%-44s skipped: %s\n", name, why);
+    } else if (!rv_packed_matmul_check(matmul, why, sizeof why)) {
+        fail(session, name, why);
+    } else {
+        result r = {.name = name, .flops = 2.0 * (double)(m * k * n), .bytes = 4.0 * (double)(m * k + k * n + m * n), .launches = 1};
+        time_work(session, &r, rv_packed_matmul_run, matmul);
+    }
+    rv_packed_matmul_destroy(matmul);
+}
+
+static void bench_packed_products(session *session) {
+    static const int64_t sizes[][3] = {
+        {64, 768, 256}, {256, 768, 256}, {1024, 768, 256}, {64, 1024, 1024}, {1024, 1024, 1024}};
+    for (int i = 0; i < 5; i++) bench_packed(session, sizes[i][0], sizes[i][1], sizes[i][2]);
+}
+
 /* ---- the training step, and the host's part of it --------------------------------------------------------- */
 
 static const char TRAIN_STEP[] = "train_step/course", NULL_REPLAY[] = "null_replay/train_step_course";
@@ -217,6 +246,7 @@ static int run_all(session *session) {
         print_header();
     }
     bench_cases(session);
+    bench_packed_products(session);
     bench_workload_case(session, TRAIN_STEP, session->device, true);
     bench_host(session);
     if (session->options.list) return 0;
