@@ -17,6 +17,12 @@ bool canvas_available(void) { return true; }
 
 static const double pixels_per_point = 1.5;
 
+#ifdef __SANITIZE_ADDRESS__
+/* fontconfig keeps its fonts until the process ends and has no one to give them back. */
+const char *__lsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void) { return "leak:libfontconfig"; }
+#endif
+
 static cairo_status_t draw_on(cairo_surface_t *surface, double scale, double width, double height,
                               void (*draw)(canvas *, const void *), const void *user) {
     canvas page = {cairo_create(surface)};
