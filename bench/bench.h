@@ -43,15 +43,12 @@ double bench_percentile(double *values, int count, double fraction); /* sorts th
 
 enum { BENCH_MAX_THREADS = 256 };
 
-typedef enum bench_ceiling_kind {
-    BENCH_FMA,         /* flop/s: independent chains of the widest fused multiply-add there is */
-    BENCH_COPY_CACHE,  /* byte/s, read and written: memcpy within 512 KiB a thread */
-    BENCH_COPY_MEMORY, /* byte/s, read and written: memcpy within 256 MiB, shared out over the threads */
-    BENCH_CEILING_COUNT
-} bench_ceiling_kind;
-
-/* The rate of `threads` threads together, 90th percentile of some 30 short windows; 0: out of memory. */
-double bench_ceiling(bench_ceiling_kind kind, int threads);
+/* Rates of `threads` threads together, 90th percentile of some 30 short windows; 0: out of memory.
+ * flop/s: independent chains of the widest fused multiply-add there is.
+ * byte/s, read and written together: memcpy over `bytes` of source and destination, shared out over the threads,
+ * so in the caches that hold so much; at least 32 KiB a thread, at most 256 MiB together. */
+double bench_fma_peak(int threads);
+double bench_copy_rate(int threads, double bytes);
 const char *bench_ceiling_isa(void); /* "avx512", "avx2", "baseline" */
 int bench_cores(void);
 

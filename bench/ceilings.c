@@ -95,9 +95,8 @@ const char *bench_ceiling_isa(void) {
 /* ---- threads --------------------------------------------------------------------------------- */
 
 typedef struct worker {
-    bench_ceiling_kind kind;
     pthread_barrier_t *start;
-    char *memory; /* two halves to copy between */
+    char *memory; /* two halves to copy between; NULL: multiply and add */
     size_t bytes;
     float keep;
     double rate; /* the result */
@@ -105,7 +104,7 @@ typedef struct worker {
 
 /* One piece of work, some tens of microseconds (a copy of a large buffer takes what it takes). */
 static double piece(worker *self, fma_loop loop) {
-    if (self->kind == BENCH_FMA) return loop(4096, &self->keep);
+    if (!self->memory) return loop(4096, &self->keep);
     size_t half = self->bytes / 2;
     memcpy(self->memory + half, self->memory, half);
     memcpy(self->memory, self->memory + half, half);
@@ -120,7 +119,7 @@ static void *worker_main(void *user) {
     double rates[WINDOWS];
     piece(self, loop);
     pthread_barrier_wait(self->start);
-    int windows = self->kind == BENCH_COPY_MEMORY ? 7 : WINDOWS;
+    int windows = self->bytes > (8 << 20) ? WINDOWS / 4 : WINDOWS; /* a window is one pass at least */
     for (int i = 0; i < windows; i++) {
         double start = bench_now(), end, done = 0;
         do {
@@ -133,29 +132,16 @@ static void *worker_main(void *user) {
     return NULL;
 }
 
-static size_t worker_bytes(bench_ceiling_kind kind, int threads) {
-    if (kind == BENCH_COPY_CACHE) return (size_t)512 << 10;
-    if (kind == BENCH_COPY_MEMORY) return ((size_t)256 << 20) / (size_t)threads & ~(size_t)127;
-    return 128;
-}
-
-double bench_ceiling(bench_ceiling_kind kind, int threads) {
-    if (threads < 1) threads = 1;
-    if (threads > BENCH_MAX_THREADS) threads = BENCH_MAX_THREADS;
+/* Runs one worker a thread, this one included, each with its share of the memory. */
+static double run_workers(int threads, char *memory, size_t bytes_each) {
     worker workers[BENCH_MAX_THREADS];
     pthread_t handles[BENCH_MAX_THREADS];
     pthread_barrier_t start;
-    size_t bytes = worker_bytes(kind, threads);
-    char *memory = aligned_alloc(64, bytes * (size_t)threads);
-    if (!memory) return 0;
-    memset(memory, 1, bytes * (size_t)threads);
     pthread_barrier_init(&start, NULL, (unsigned)threads);
     for (int i = 0; i < threads; i++) {
-        workers[i] = (worker){.kind = kind, .start = &start, .memory = memory + bytes * (size_t)i, .bytes = bytes};
-        if (i > 0 && pthread_create(&handles[i], NULL, worker_main, &workers[i]) != 0) {
-            /* The others wait at the barrier for this one: nothing can be measured or undone. */
-            exit(1);
-        }
+        workers[i] = (worker){.start = &start, .memory = memory ? memory + bytes_each * (size_t)i : NULL, .bytes = bytes_each};
+        /* without all of them the others would wait for ever, and nothing can be measured */
+        if (i > 0 && pthread_create(&handles[i], NULL, worker_main, &workers[i]) != 0) exit(1);
     }
     worker_main(&workers[0]);
     double rate = workers[0].rate;
@@ -164,6 +150,22 @@ double bench_ceiling(bench_ceiling_kind kind, int threads) {
         rate += workers[i].rate;
     }
     pthread_barrier_destroy(&start);
+    return rate;
+}
+
+static int clamp_threads(int threads) { return threads < 1 ? 1 : threads > BENCH_MAX_THREADS ? BENCH_MAX_THREADS : threads; }
+
+double bench_fma_peak(int threads) { return run_workers(clamp_threads(threads), NULL, 0); }
+
+double bench_copy_rate(int threads, double bytes) {
+    threads = clamp_threads(threads);
+    double most = 256.0 * 1024 * 1024, least = 32.0 * 1024 * threads;
+    bytes = bytes > most ? most : bytes < least ? least : bytes;
+    size_t each = (size_t)(bytes / threads) & ~(size_t)127;
+    char *memory = aligned_alloc(128, each * (size_t)threads);
+    if (!memory) return 0;
+    memset(memory, 1, each * (size_t)threads);
+    double rate = run_workers(threads, memory, each);
     free(memory);
     return rate;
 }

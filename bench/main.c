@@ -30,7 +30,6 @@ typedef struct session {
     regex_t pattern;
     rv_device *device, *reference;
     int threads;        /* of the device */
-    double copy_cache, copy_memory;
     FILE *json;
     int done, failed;
 } session;
@@ -42,18 +41,14 @@ static bool wanted(const session *session, const char *name) { return regexec(&s
 typedef struct result {
     const char *name;
     bench_times times;
-    double flops, bytes, peak; /* peak: flop/s of the device's threads, measured around the case */
+    double flops, bytes;
+    double peak, copy; /* what the device's threads can do, measured around the case: flop/s, byte/s over so many bytes */
     int64_t launches;
 } result;
 
 static void print_header(void) {
     printf("%-44s %10s %10s %10s %10s %9s %6s %8s %6s %9s\n", "case", "median us", "p10", "p90", "min", "GFLOP/s", "peak",
            "GB/s", "copy", "launches");
-}
-
-/* Within the caches the copy rate of the caches is the ceiling, beyond them the memory's. */
-static double copy_ceiling(const session *session, double bytes) {
-    return bytes <= 1e6 * session->threads ? session->copy_cache : session->copy_memory;
 }
 
 static void print_share(double rate, double ceiling, int width) {
@@ -68,15 +63,15 @@ static void report(session *session, const result *r) {
     const bench_times *t = &r->times;
     printf("%-44s %10.2f %10.2f %10.2f %10.2f", r->name, 1e6 * t->median, 1e6 * t->p10, 1e6 * t->p90, 1e6 * t->min);
     print_share(r->flops / t->median, r->peak, 9);
-    print_share(r->bytes / t->median, copy_ceiling(session, r->bytes), 8);
+    print_share(r->bytes / t->median, r->copy, 8);
     printf(" %9lld\n", (long long)r->launches);
     fflush(stdout);
     if (session->json) {
         fprintf(session->json,
                 "%s\n  {\"case\": \"%s\", \"median\": %.6e, \"p10\": %.6e, \"p90\": %.6e, \"min\": %.6e, \"samples\": %d, "
-                "\"calls\": %lld, \"flops\": %.9g, \"bytes\": %.9g, \"fma_peak\": %.6g, \"launches\": %lld}",
+                "\"calls\": %lld, \"flops\": %.9g, \"bytes\": %.9g, \"fma_peak\": %.6g, \"copy_rate\": %.6g, \"launches\": %lld}",
                 session->done ? "," : "", r->name, t->median, t->p10, t->p90, t->min, t->samples, (long long)t->calls,
-                r->flops, r->bytes, r->peak, (long long)r->launches);
+                r->flops, r->bytes, r->peak, r->copy, (long long)r->launches);
     }
     session->done++;
 }
@@ -89,14 +84,15 @@ static void fail(session *session, const char *name, const char *why) {
 
 /* ---- one case ------------------------------------------------------------------------------------------ */
 
-/* Times the work between two looks at the FMA peak. */
+/* Times the work between two looks at the ceilings. */
 static void time_work(session *session, result *r, bench_work work, void *user) {
-    double before = bench_ceiling(BENCH_FMA, session->threads);
+    double before = bench_fma_peak(session->threads);
+    if (r->bytes > 0) r->copy = bench_copy_rate(session->threads, r->bytes);
     if (!bench_time(work, user, session->options.quick ? &BENCH_QUICK : &BENCH_FULL, &r->times)) {
         fail(session, r->name, "stopped while it was timed");
         return;
     }
-    r->peak = (before + bench_ceiling(BENCH_FMA, session->threads)) / 2;
+    r->peak = (before + bench_fma_peak(session->threads)) / 2;
     report(session, r);
 }
 
@@ -213,16 +209,16 @@ static void bench_host(session *session) {
 /* ---- the run -------------------------------------------------------------------------------------------------- */
 
 static void measure_ceilings(session *session, const char *when) {
-    session->copy_cache = bench_ceiling(BENCH_COPY_CACHE, session->threads);
-    session->copy_memory = bench_ceiling(BENCH_COPY_MEMORY, session->threads);
-    double one = bench_ceiling(BENCH_FMA, 1), all = bench_ceiling(BENCH_FMA, session->threads);
-    printf("ceilings %s: FMA (%s) %.1f GFLOP/s on 1 thread, %.1f on %d; copy %.1f GB/s within caches, %.1f in memory\n", when,
-           bench_ceiling_isa(), one / 1e9, all / 1e9, session->threads, session->copy_cache / 1e9, session->copy_memory / 1e9);
+    int threads = session->threads;
+    double one = bench_fma_peak(1), all = bench_fma_peak(threads);
+    double caches = bench_copy_rate(threads, 524288.0 * threads), memory = bench_copy_rate(threads, 1e9);
+    printf("ceilings %s: FMA (%s) %.1f GFLOP/s on 1 thread, %.1f on %d; copy %.1f GB/s over 512 KiB a thread, %.1f over 256 MiB\n",
+           when, bench_ceiling_isa(), one / 1e9, all / 1e9, threads, caches / 1e9, memory / 1e9);
     if (session->json) {
         fprintf(session->json,
                 "\"ceilings_%s\": {\"isa\": \"%s\", \"threads\": %d, \"fma_one_thread\": %.6g, \"fma\": %.6g, "
-                "\"copy_cache\": %.6g, \"copy_memory\": %.6g}",
-                when, bench_ceiling_isa(), session->threads, one, all, session->copy_cache, session->copy_memory);
+                "\"copy_512KiB_a_thread\": %.6g, \"copy_256MiB\": %.6g}",
+                when, bench_ceiling_isa(), threads, one, all, caches, memory);
     }
 }
 

@@ -45,9 +45,7 @@ static void sample(bench_workload *workload, double seconds) {
 }
 
 static void ceilings(void) {
-    printf("ceilings %s %.6g %.6g %.6g %.6g\n", bench_ceiling_isa(), bench_ceiling(BENCH_FMA, 1),
-           bench_ceiling(BENCH_FMA, bench_cores()), bench_ceiling(BENCH_COPY_CACHE, bench_cores()),
-           bench_ceiling(BENCH_COPY_MEMORY, bench_cores()));
+    printf("ceilings %s %.6g %.6g\n", bench_ceiling_isa(), bench_fma_peak(1), bench_fma_peak(bench_cores()));
 }
 
 int bench_serve(rv_device *device) {
