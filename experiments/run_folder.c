@@ -79,6 +79,7 @@ int run_folder_open(run_folder *run, const char *path, bool fresh) {
 
     run->metrics = fopen(run_folder_file(run, "metrics.jsonl", sub, sizeof sub), "ae");
     if (!run->metrics) return io_failed("cannot write", sub);
+    setvbuf(run->metrics, NULL, _IOLBF, 0); /* whoever follows the file sees whole lines */
     if (flock(fileno(run->metrics), LOCK_EX | LOCK_NB) != 0) {
         fclose(run->metrics);
         run->metrics = NULL;

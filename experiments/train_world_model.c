@@ -318,7 +318,9 @@ int train_world_model(int argc, char **argv) {
     program_catch_interrupts();
     printf("reverie %s: world model of %s, into %s\n", rv_version(), job.settings.env, job.settings.out);
     code = run_job(&job);
-    if (code == EXIT_OK) printf("done in %.2f s\n", program_seconds() - job.begun);
+    if (code == EXIT_OK) {
+        printf("done in %.2f s; --train.steps=5000 --fresh trains longer, --help lists every option\n", program_seconds() - job.begun);
+    }
     release(&job);
     return code;
 }

@@ -103,7 +103,10 @@ static void write_summary(FILE *file, const void *user) {
 
 int world_model_write_summary(const world_model_job *job) {
     int code = run_folder_summary(&job->run, write_summary, job);
-    if (code == EXIT_OK) printf("summary     %s/summary.json\n", job->run.path);
+    if (code == EXIT_OK) {
+        printf("checkpoint  %s/checkpoints/last.safetensors\n", job->run.path);
+        printf("figures     %s/summary.json, %s/metrics.jsonl\n", job->run.path, job->run.path);
+    }
     return code;
 }
 
@@ -141,7 +144,6 @@ int world_model_plot(world_model_job *job) {
     job->plot_seconds = program_seconds() - begun;
     if (code == EXIT_OK) {
         printf("plots       %s/plots/{losses,open_loop,horizon,latents}.png and .svg (%.2f s)\n", job->run.path, job->plot_seconds);
-        printf("checkpoint  %s/checkpoints/last.safetensors\n", job->run.path);
     }
     return code;
 }
