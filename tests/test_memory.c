@@ -1,60 +1,17 @@
-/* Every allocation fails in turn: a typed status, no crash, no leak, and the same call then succeeds. */
+/* Every allocation fails in turn, the failed call is made again on the same device, and everything goes on as if
+ * nothing had been: somebody said OUT_OF_MEMORY, the results are the same, no block is left. Failed jobs as a
+ * whole: test_torture.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "core/internal.h"
+#include "reverie/trainer.h"
+#include "tests/support/allocator.h"
 #include "tests/support/suite.h"
 
 /* In memory where there is such a folder: each save waits for the disk twice. */
 static char file_name[96];
-
-/* ---- an allocator that counts and fails ---- */
-
-typedef struct counter {
-    size_t bytes, blocks; /* in use */
-    long calls;           /* allocations asked for since it was set */
-    long fail;            /* which one fails, from 1 on; 0: none */
-    bool lasting;         /* and all after it */
-    long failed;          /* how many did */
-} counter;
-
-typedef union block {
-    size_t bytes;
-    max_align_t align;
-} block;
-
-static void *resize(void *user, void *memory, size_t bytes) {
-    counter *c = user;
-    block *old = memory ? (block *)memory - 1 : NULL;
-    if (bytes == 0) {
-        if (old) {
-            c->bytes -= old->bytes;
-            c->blocks--;
-            memset(old + 1, 0xdd, old->bytes);
-        }
-        free(old);
-        return NULL;
-    }
-    c->calls++;
-    if (c->fail && (c->calls == c->fail || (c->lasting && c->calls > c->fail))) {
-        c->failed++;
-        return NULL;
-    }
-    /* always moves, so that nothing gets by with a pointer from before */
-    block *fresh = malloc(sizeof *fresh + bytes);
-    if (!fresh) return NULL;
-    fresh->bytes = bytes;
-    memset(fresh + 1, 0xcd, bytes);
-    c->bytes += bytes;
-    c->blocks++;
-    if (old) {
-        memcpy(fresh + 1, old + 1, old->bytes < bytes ? old->bytes : bytes);
-        resize(c, memory, 0);
-    }
-    return fresh + 1;
-}
 
 /* ---- a life of a program, in stages that can be undone and done again ---- */
 
@@ -70,7 +27,9 @@ typedef struct life {
     rv_graph *graph;
     rv_plan *plan;
     rv_checkpoint *file;
-    float first_loss;
+    rv_world_model *model;
+    rv_trainer *trainer;
+    float loss_value; /* of the first run */
 } life;
 
 static rv_status open_device(life *l) { return rv_device_open(l->resource, &l->options, &l->device); }
@@ -160,8 +119,11 @@ static void drop_plan(life *l) {
 }
 
 static rv_status run(life *l) {
+    float value;
     rv_status status = rv_plan_run(l->plan);
-    return status == RV_OK ? rv_array_read(l->loss, 0, 1, &l->first_loss) : status;
+    if (status == RV_OK) status = rv_array_read(l->loss, 0, 1, &value);
+    if (status == RV_OK && l->loss_value == 0.0f) l->loss_value = value;
+    return status;
 }
 
 static rv_status make_checkpoint(life *l) {
@@ -183,91 +145,137 @@ static rv_status load(life *l) { return rv_checkpoint_load(l->file, file_name); 
 static rv_status load_metadata(life *l) { return rv_checkpoint_load_metadata(l->file, file_name); }
 static rv_status clear(life *l) { return rv_device_health_clear(l->device); }
 
-static const struct {
+typedef struct stage {
     const char *name;
     rv_status (*make)(life *);
     void (*drop)(life *); /* NULL: a failure leaves nothing behind */
-} stages[] = {
-    {"open", open_device, close_device},  {"params", make_params, drop_params},
-    {"arrays", make_arrays, drop_arrays}, {"plan", make_plan, drop_plan},
-    {"run", run, NULL},                   {"checkpoint", make_checkpoint, drop_checkpoint},
-    {"save", save, NULL},                 {"load", load, NULL},
-    {"metadata", load_metadata, NULL},    {"run again", run, NULL},
-    {"clear", clear, NULL},
-};
-enum { STAGES = sizeof stages / sizeof *stages };
+} stage;
 
-/* Lives once. A stage that fails is undone and done again with memory enough. Returns how many allocations
- * failed, and sets *loss to what the run gave. */
-static long live(const char *resource, long fail, bool lasting, float *loss) {
-    counter c = {.fail = fail, .lasting = lasting};
-    life l = {.resource = resource, .options = {.size = sizeof l.options, .allocator = {resize, &c}}};
-    bool reported = false;
-    for (int i = 0; i < STAGES; i++) {
-        rv_status status = stages[i].make(&l);
-        if (status != RV_OK) {
-            if (status != RV_OUT_OF_MEMORY || c.failed == 0) {
-                fail_msg("%s, allocation %ld, %s: %s", resource, fail, stages[i].name, rv_status_text(status));
-            }
-            reported = true;
-            c.fail = 0;
-            if (stages[i].drop) stages[i].drop(&l);
-            status = stages[i].make(&l);
-            if (status != RV_OK) {
-                fail_msg("%s, allocation %ld, %s again: %s: %s", resource, fail, stages[i].name, rv_status_text(status),
-                         rv_device_message(l.device));
-            }
-        }
-        if (i == 4) *loss = l.first_loss;
-    }
-    if (c.failed > 0 && !reported) fail_msg("%s: nobody said that allocation %ld failed", resource, fail);
-    for (int i = STAGES - 1; i >= 0; i--) {
-        if (stages[i].drop) stages[i].drop(&l);
-    }
-    if (c.blocks != 0 || c.bytes != 0) {
-        fail_msg("%s, allocation %ld: %zu blocks of %zu bytes were left", resource, fail, c.blocks, c.bytes);
-    }
-    return c.failed;
+static const stage step[] = {
+    {"open", open_device, close_device},
+    {"params", make_params, drop_params},
+    {"arrays", make_arrays, drop_arrays},
+    {"plan", make_plan, drop_plan},
+    {"run", run, NULL},
+    {"checkpoint", make_checkpoint, drop_checkpoint},
+    {"save", save, NULL},
+    {"load", load, NULL},
+    {"metadata", load_metadata, NULL},
+    {"run again", run, NULL},
+    {"clear", clear, NULL},
+    {NULL, NULL, NULL},
+};
+
+/* ---- the same with a world model and its trainer ---- */
+
+enum { STEPS = 20 };
+static float observation[STEPS * INPUTS], action[STEPS], reward[STEPS], next_observation[STEPS * INPUTS];
+static const rv_transitions data = {.steps = STEPS, .observation_size = INPUTS, .action_size = 1,
+                                    .observation = observation, .action = action, .reward = reward,
+                                    .next_observation = next_observation};
+
+static rv_status make_model(life *l) {
+    const rv_world_model_options options = {.size = sizeof options, .observation_size = INPUTS, .action_size = 1,
+                                            .latent_size = LATENT, .vae_hidden = {1, {8}}, .dynamics_hidden = {1, {8}},
+                                            .reward_hidden = {1, {8}}};
+    rv_status status = rv_world_model_create(l->device, &options, 2, &l->model);
+    return status == RV_OK ? rv_world_model_normalise_by(l->model, &data) : status;
 }
 
-static void fail_each(const char *resource, bool lasting) {
+static void drop_model(life *l) {
+    rv_world_model_destroy(l->model);
+    l->model = NULL;
+}
+
+static rv_status make_trainer(life *l) {
+    const rv_trainer_options options = {.size = sizeof options, .batch = BATCH};
+    return rv_trainer_create(l->model, &data, &options, &l->trainer);
+}
+
+static void drop_trainer(life *l) {
+    rv_trainer_destroy(l->trainer);
+    l->trainer = NULL;
+}
+
+static rv_status train(life *l) { return rv_trainer_run(l->trainer, 2); }
+
+static rv_status read_metrics(life *l) {
+    rv_metric metrics[RV_TRAINER_METRICS];
+    rv_status status = rv_trainer_metrics(l->trainer, metrics);
+    l->loss_value = metrics[0].value;
+    return status;
+}
+
+static rv_status make_trainer_checkpoint(life *l) {
+    rv_status status = rv_checkpoint_create(l->device, &l->file);
+    return status == RV_OK ? rv_trainer_checkpoint(l->trainer, l->file) : status;
+}
+
+static const stage trainer[] = {
+    {"open", open_device, close_device},
+    {"model", make_model, drop_model},
+    {"trainer", make_trainer, drop_trainer},
+    {"train", train, NULL},
+    {"metrics", read_metrics, NULL},
+    {"checkpoint", make_trainer_checkpoint, drop_checkpoint},
+    {"save", save, NULL},
+    {"load", load, NULL},
+    {NULL, NULL, NULL},
+};
+
+/* ---- living ---- */
+
+/* Lives once. A stage that fails is undone and done again with memory enough. Whether an allocation failed. */
+static bool live(const stage *stages, const char *resource, int64_t fail_at, bool from_then_on, float *loss) {
+    rv_counting counting = {.fail_at = fail_at, .from_then_on = from_then_on};
+    life l = {.resource = resource, .options = rv_counting_options(&counting)};
+    bool reported = false;
+    int count = 0;
+    for (; stages[count].name; count++) {
+        const stage *now = &stages[count];
+        rv_status status = now->make(&l);
+        if (status == RV_OK) continue;
+        if (status != RV_OUT_OF_MEMORY) {
+            fail_msg("%s, allocation %d, %s: %s", resource, (int)fail_at, now->name, rv_status_text(status));
+        }
+        reported = true;
+        counting.fail_at = 0;
+        if (now->drop) now->drop(&l);
+        status = now->make(&l);
+        if (status != RV_OK) {
+            fail_msg("%s, allocation %d, %s again: %s", resource, (int)fail_at, now->name, rv_status_text(status));
+        }
+    }
+    const bool failed = fail_at > 0 && counting.calls >= fail_at;
+    if (failed && !reported) fail_msg("%s: nobody said that allocation %d failed", resource, (int)fail_at);
+    *loss = l.loss_value;
+    while (count-- > 0) {
+        if (stages[count].drop) stages[count].drop(&l);
+    }
+    if (counting.live != 0) fail_msg("%s, allocation %d: %d blocks left", resource, (int)fail_at, (int)counting.live);
+    return failed;
+}
+
+static void fail_each(const stage *stages, const char *resource, bool from_then_on) {
     float expected, loss;
-    assert_int_equal(live(resource, 0, false, &expected), 0);
+    assert_false(live(stages, resource, 0, false, &expected));
     assert_true(expected > 0.0f);
-    long n = 1;
-    for (; live(resource, n, lasting, &loss) > 0; n++) assert_true(loss == expected);
+    int64_t n = 1;
+    for (; live(stages, resource, n, from_then_on, &loss); n++) assert_true(loss == expected);
     assert_true(n > 100); /* there were so many to fail */
-    print_message("%s: %ld allocations failed%s\n", resource, n - 1, lasting ? " with all after them" : "");
     unlink(file_name);
 }
 
-static void test_reference(void **state) {
-    (void)state;
-    fail_each("cpu:reference", false);
-}
-
-static void test_cpu(void **state) {
-    (void)state;
-    fail_each("cpu:threads=2", false);
-}
-
-static void test_check(void **state) {
-    (void)state;
-    fail_each("check:cpu:threads=1", false);
-}
-
-/* Out of memory from then on, until the stage is done again. */
-static void test_lasting(void **state) {
-    (void)state;
-    fail_each("cpu:threads=1", true);
-}
+static void test_step(void **state) { fail_each(step, *state, false); }
+static void test_step_from_then_on(void **state) { fail_each(step, *state, true); }
+static void test_trainer(void **state) { fail_each(trainer, *state, false); }
 
 /* Objects that never had what they need can be asked and destroyed. */
 static void test_destroy_half_made(void **state) {
     (void)state;
     for (long n = 1; n < 40; n++) {
-        counter c = {.fail = n, .lasting = true};
-        const rv_device_options options = {.size = sizeof options, .allocator = {resize, &c}};
+        rv_counting counting = {.fail_at = n, .from_then_on = true};
+        const rv_device_options options = rv_counting_options(&counting);
         rv_device *device;
         rv_params *params = NULL;
         rv_random *random = NULL;
@@ -302,8 +310,7 @@ static void test_destroy_half_made(void **state) {
         rv_random_destroy(random);
         rv_params_destroy(params);
         rv_device_close(device);
-        assert_int_equal(c.blocks, 0);
-        assert_int_equal(c.bytes, 0);
+        assert_int_equal(counting.live, 0);
     }
     unlink(file_name);
 }
@@ -311,9 +318,17 @@ static void test_destroy_half_made(void **state) {
 int main(void) {
     const char *folder = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : ".";
     snprintf(file_name, sizeof file_name, "%s/reverie-test-memory-%ld.safetensors", folder, (long)getpid());
+    rv_random_normal(3, 0, "observation", 0, STEPS, INPUTS, observation);
+    rv_random_normal(3, 0, "next", 0, STEPS, INPUTS, next_observation);
+    rv_random_normal(3, 0, "action", 0, STEPS, 1, action);
+    rv_random_normal(3, 0, "reward", 0, STEPS, 1, reward);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reference), cmocka_unit_test(test_cpu),     cmocka_unit_test(test_check),
-        cmocka_unit_test(test_lasting),   cmocka_unit_test(test_destroy_half_made),
+        {"step on cpu:reference", test_step, NULL, NULL, "cpu:reference"},
+        {"step on cpu", test_step, NULL, NULL, "cpu:threads=2"},
+        {"step on check:cpu", test_step, NULL, NULL, "check:cpu:threads=1"},
+        {"step on cpu, out of memory from then on", test_step_from_then_on, NULL, NULL, "cpu:threads=1"},
+        {"world model on cpu", test_trainer, NULL, NULL, "cpu:threads=1"},
+        cmocka_unit_test(test_destroy_half_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
