@@ -1,6 +1,7 @@
 /* experiments/figures.c: losses, open-loop prediction, error against horizon, latents. */
 #include "experiments/figures.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,13 +29,14 @@ static void column(const double *rows, int64_t count, int64_t size, int64_t d, d
 
 /* ---- losses --------------------------------------------------------------------------------------------- */
 
-/* A mean that forgets: over about a fiftieth of the run, without the pull towards its first value. */
-static void smooth(const double *value, int64_t count, double *out) {
+/* A mean that forgets: over about a fiftieth of the run, without the pull towards its first value; of logarithms where
+ * the axis shows those. */
+static void smooth(const double *value, int64_t count, bool logarithm, double *out) {
     double keep = 1.0 - 1.0 / (1.0 + (double)count / 50.0), sum = 0.0, weight = 0.0;
     for (int64_t i = 0; i < count; i++) {
-        sum = keep * sum + (1.0 - keep) * value[i];
+        sum = keep * sum + (1.0 - keep) * (logarithm ? log(value[i]) : value[i]);
         weight = keep * weight + (1.0 - keep);
-        out[i] = sum / weight;
+        out[i] = logarithm ? exp(sum / weight) : sum / weight;
     }
 }
 
@@ -54,9 +56,10 @@ int figure_losses(const char *folder, const figure_text *text, const history *hi
     if (!smoothed) return no_memory();
     for (int m = 0; m < history->metric_count; m++) {
         double *soft = smoothed + (int64_t)m * history->count;
-        smooth(history->value[m], history->count, soft);
+        const bool log_y = all_positive(history->value[m], history->count);
+        smooth(history->value[m], history->count, log_y, soft);
         figure.panels[m] = (plot_panel){
-            .title = history->name[m], .x_label = "update", .log_y = all_positive(history->value[m], history->count),
+            .title = history->name[m], .x_label = "update", .log_y = log_y,
             .series_count = 2,
             .series = {{.label = "as logged", .style = PLOT_FAINT, .color = PLOT_BLUE, .count = history->count, .x = history->step,
                         .y = history->value[m]},
