@@ -99,6 +99,7 @@ typedef struct rv_task {
 
 struct rv_fast_program {
     const rv_kernels *kernels;
+    int threads;
     int64_t step_count, section_count, task_count, pack_count;
     rv_step *steps;
     rv_section *sections; /* in order; packs stand before the steps that read them */

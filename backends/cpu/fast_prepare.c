@@ -7,7 +7,7 @@
 static const double flops_per_ns = 100, bytes_per_ns = 15;
 static const double worth_waking_ns = 3000; /* of a section's work */
 static const double slice_ns = 6000, piece_ns = 2000;
-enum { LAUNCH_NS = 20, SLICE_BYTES = 256 << 10, PRODUCT_ROWS = 16, SLICE_ROWS_MAX = 256 };
+enum { LAUNCH_NS = 20, SLICE_BYTES = 256 << 10, PRODUCT_ROWS = 16, PRODUCT_ROWS_GOOD = 64, SLICE_ROWS_MAX = 256 };
 
 /* ---- steps -------------------------------------------------------------------------------------------- */
 
@@ -159,6 +159,19 @@ static void flatten_section(const rv_fast_program *program, rv_section *section)
     section->rows = program->steps[section->first].units;
 }
 
+/* Rows of a slice. Which rows share one changes no bit, so it may look at the number of threads. A product reads its weights
+ * once a slice: few large slices are better there, one a thread at least; elsewhere what a slice makes should stay in cache. */
+static double slice_rows(const rv_fast_program *program, double rows, double ns, double bytes, bool product, bool packed) {
+    double slice = slice_ns / (ns / rows);
+    if (product) {
+        const double share = rows / program->threads, least = packed ? 128 : PRODUCT_ROWS;
+        if (slice < share && share <= 2 * PRODUCT_ROWS_GOOD) slice = share;
+        if (slice < least) slice = least;
+        return slice < SLICE_ROWS_MAX ? slice : SLICE_ROWS_MAX;
+    }
+    return slice * bytes / rows < SLICE_BYTES ? slice : SLICE_BYTES / (bytes / rows);
+}
+
 void rv_fast_cut_rows(const rv_fast_program *program, rv_section *section) {
     double ns = 0, bytes = 0;
     bool product = false, packed = false;
@@ -169,15 +182,9 @@ void rv_fast_cut_rows(const rv_fast_program *program, rv_section *section) {
         packed |= program->steps[i].packed[0] && launch->op != RV_OP_MATMUL;
         for (int k = 0; k < launch->output_count; k++) bytes += 4.0 * (double)rv_operand_count(&launch->output[k]);
     }
-    const double rows = (double)(section->rows ? section->rows : 1);
-    double slice = slice_ns / (ns / rows);
-    if (slice * bytes / rows > SLICE_BYTES) slice = SLICE_BYTES / (bytes / rows);
-    if (product) {
-        if (packed && slice < 128) slice = 128;
-        slice = slice < PRODUCT_ROWS ? PRODUCT_ROWS : slice > SLICE_ROWS_MAX ? SLICE_ROWS_MAX : slice;
-    }
+    const double rows = (double)(section->rows ? section->rows : 1), slice = slice_rows(program, rows, ns, bytes, product, packed);
     section->slice = slice >= rows ? section->rows : slice < 1 ? 1 : (int64_t)slice;
-    if (section->slice > 16) section->slice = section->slice / 16 * 16; /* whole vectors and tiles */
+    if (section->slice > 16 && section->slice < section->rows) section->slice = (section->slice + 15) / 16 * 16; /* whole vectors */
     if (!section->slice) section->slice = 1;
     section->tasks = (section->rows + section->slice - 1) / section->slice;
     section->parallel = ns > worth_waking_ns && section->tasks > 1;
@@ -288,7 +295,7 @@ static bool fill_program(rv_cpu *cpu, rv_fast_program *program, const rv_launch 
 rv_status rv_fast_prepare(rv_cpu *cpu, const rv_launch *launches, int64_t count, rv_error *error, rv_fast_program **out) {
     *out = NULL;
     rv_fast_program *program = list(cpu, 1, sizeof *program);
-    if (program) *program = (rv_fast_program){.kernels = cpu->fast->kernels};
+    if (program) *program = (rv_fast_program){.kernels = cpu->fast->kernels, .threads = cpu->threads};
     if (program && fill_program(cpu, program, launches, count)) {
         *out = program;
         return RV_OK;

@@ -68,6 +68,15 @@ INLINE vf vsqrt(vf x) { return (vf)_mm512_sqrt_ps((__m512)x); }
 INLINE vf vabs(vf x) { return (vf)_mm512_abs_ps((__m512)x); }
 INLINE vf vround(vf x) { return (vf)_mm512_roundscale_ps((__m512)x, 8); } /* to the nearest, ties to even */
 INLINE vi vtruncate(vf x) { return (vi)_mm512_cvttps_epi32((__m512)x); }
+/* 1 / x and sqrt(x) for x in [2^-120, 2^120]: an estimate and a Newton step, right but for the last place */
+INLINE vf vreciprocal(vf x) {
+    const vf r = (vf)_mm512_rcp14_ps((__m512)x);
+    return vfma(r, vfma(-x, r, vset(1.0f)), r);
+}
+INLINE vf vsqrt_near(vf x) {
+    const vf r = (vf)_mm512_rsqrt14_ps((__m512)x), y = x * r;
+    return vfma(vfma(-y, y, x), 0.5f * r, y);
+}
 INLINE vm vless(vf a, vf b) { return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_LT_OQ); }
 INLINE vm vless_equal(vf a, vf b) { return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_LE_OQ); }
 INLINE vm vequal(vf a, vf b) { return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_EQ_OQ); }
@@ -120,6 +129,8 @@ INLINE int vany(vm m) {
 }
 #endif
 
+INLINE vf vreciprocal(vf x) { return 1.0f / x; }
+INLINE vf vsqrt_near(vf x) { return vsqrt(x); }
 INLINE vf vabs(vf x) { return (vf)((vi)x & 0x7fffffff); }
 INLINE vm vless(vf a, vf b) { return a < b; }
 INLINE vm vless_equal(vf a, vf b) { return a <= b; }
@@ -142,12 +153,16 @@ INLINE void vstore_part(float *p, vf x, int64_t left) {
 }
 
 /* The first n lanes, 0 in the others. */
+#if defined(__AVX512F__)
+INLINE vf vkeep(vf x, int64_t n) { return n >= LANES ? x : (vf)_mm512_maskz_mov_ps(vfirst(n), (__m512)x); }
+#else
 INLINE vf vkeep(vf x, int64_t n) {
     float lanes[LANES];
     if (n >= LANES) return x;
     vstore(lanes, x);
     return vload_n(lanes, n);
 }
+#endif
 
 /* a0 b0 a1 b1 ..: of the lower and the upper halves */
 #if defined(__AVX512F__)
@@ -163,18 +178,29 @@ INLINE vf vkeep(vf x, int64_t n) {
 INLINE vf vinterleave_low(vf a, vf b) { return __builtin_shufflevector(a, b, RV_LOW_); }
 INLINE vf vinterleave_high(vf a, vf b) { return __builtin_shufflevector(a, b, RV_HIGH_); }
 
-/* Sum, maximum and minimum over the lanes, halving: one fixed tree. */
-#define RV_ACROSS(name, combine)                                                \
-    INLINE float name(vf x) {                                                   \
-        float a[LANES];                                                         \
-        vstore(a, x);                                                           \
-        UNROLL for (int half = LANES / 2; half; half /= 2)                      \
-            UNROLL for (int i = 0; i < half; i++) a[i] = combine(a[i], a[i + half]); \
-        return a[0];                                                            \
+/* The upper half of the lanes, then of the lower half's, and so on down to one: x with lanes moved down by `by`. */
+#if defined(__AVX512F__)
+#define RV_DOWN_(x, by) __builtin_shufflevector(x, x, (by) % 16, (1 + (by)) % 16, (2 + (by)) % 16, (3 + (by)) % 16,       \
+    (4 + (by)) % 16, (5 + (by)) % 16, (6 + (by)) % 16, (7 + (by)) % 16, (8 + (by)) % 16, (9 + (by)) % 16, (10 + (by)) % 16, \
+    (11 + (by)) % 16, (12 + (by)) % 16, (13 + (by)) % 16, (14 + (by)) % 16, (15 + (by)) % 16)
+#elif defined(__AVX2__)
+#define RV_DOWN_(x, by) __builtin_shufflevector(x, x, (by) % 8, (1 + (by)) % 8, (2 + (by)) % 8, (3 + (by)) % 8, \
+    (4 + (by)) % 8, (5 + (by)) % 8, (6 + (by)) % 8, (7 + (by)) % 8)
+#else
+#define RV_DOWN_(x, by) __builtin_shufflevector(x, x, (by) % 4, (1 + (by)) % 4, (2 + (by)) % 4, (3 + (by)) % 4)
+#endif
+
+/* Sum, maximum and minimum over the lanes, halving: one fixed tree. NaN wins. */
+#define RV_ACROSS(name, combine)                          \
+    INLINE float name(vf x) {                             \
+        if (LANES > 8) x = combine(x, RV_DOWN_(x, 8));    \
+        if (LANES > 4) x = combine(x, RV_DOWN_(x, 4));    \
+        x = combine(x, RV_DOWN_(x, 2));                   \
+        return combine(x, RV_DOWN_(x, 1))[0];             \
     }
 #define RV_ADD_(a, b) ((a) + (b))
-#define RV_MAX_(a, b) ((a) > (b) || (a) != (a) ? (a) : (b)) /* NaN wins */
-#define RV_MIN_(a, b) ((a) < (b) || (a) != (a) ? (a) : (b))
+#define RV_MAX_(a, b) vselect(vunordered(a), a, vmax(a, b))
+#define RV_MIN_(a, b) vselect(vunordered(a), a, vmin(a, b))
 RV_ACROSS(vsum, RV_ADD_)
 RV_ACROSS(vhighest, RV_MAX_)
 RV_ACROSS(vlowest, RV_MIN_)

@@ -1,19 +1,23 @@
-/* backends/cpu/simd_activation.h: activations over a block of rows, in place. */
+/* backends/cpu/simd_activation.h: activations over a block of rows. */
 #ifndef RV_BACKENDS_CPU_SIMD_ACTIVATION_H
 #define RV_BACKENDS_CPU_SIMD_ACTIVATION_H
 
 #include "backends/cpu/simd_math.h"
 #include "reverie/ops.h"
 
-#define ACTIVATE(function)                                                                          \
-    for (int64_t r = 0; r < rows; r++, y += stride) {                                               \
-        int64_t c = 0;                                                                              \
-        for (; c + LANES <= cols; c += LANES) vstore(y + c, function(vload(y + c)));                \
-        if (c < cols) vstore_n(y + c, function(vload_n(y + c, cols - c)), cols - c);                \
-    }                                                                                               \
+#define ACTIVATE(function)                                                                                     \
+    for (int64_t r = 0; r < rows; r++, x += x_stride, y += y_stride) {                                         \
+        int64_t c = 0;                                                                                         \
+        for (; c + LANES <= cols; c += LANES) vstore(y + c, function(vload(x + c)));                           \
+        if (c < cols) vstore_n(y + c, function(vload_n(x + c, cols - c)), cols - c);                           \
+    }                                                                                                          \
     break
 
-static inline void activate(rv_activation activation, float *y, int64_t rows, int64_t cols, int64_t stride) {
+INLINE vf vlinear(vf x) { return x; }
+
+/* y = activation(x); y may be x. */
+static inline void activate(rv_activation activation, const float *x, int64_t x_stride, float *y, int64_t y_stride, int64_t rows,
+                            int64_t cols) {
     switch (activation) {
     case RV_RELU: ACTIVATE(vrelu);
     case RV_ELU: ACTIVATE(velu);
@@ -23,6 +27,8 @@ static inline void activate(rv_activation activation, float *y, int64_t rows, in
     case RV_SILU: ACTIVATE(vsilu);
     case RV_GELU: ACTIVATE(vgelu);
     case RV_LINEAR:
+        if (x == y) break;
+        ACTIVATE(vlinear);
     case RV_ACTIVATION_COUNT: break;
     }
 }

@@ -74,7 +74,7 @@ static void gru_cell_run(const rv_step *step, int64_t first, int64_t last, void 
         gather_bias(&l->input[4], hidden, unit, count, bias_x);
         gather_bias(&l->input[5], hidden, unit, count, bias_h);
         for (int64_t row = first; row < last;) {
-            const int height = tile_height(last - row, TILE_GATE_ROWS);
+            const int height = tile_height(last - row, GATES);
             gate_sums(rv_row(x, row), x->rows == 1 ? 0 : x->stride, x->cols, height, &w_x, bias_x, from_x);
             gate_sums(rv_row(h, row), h->rows == 1 ? 0 : h->stride, hidden, height, &w_h, bias_h, from_h);
             for (int i = 0; i < height; i++, row++) make_gates(l, row, unit, count, from_x + i * WIDTH, from_h + i * WIDTH);

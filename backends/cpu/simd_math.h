@@ -12,7 +12,8 @@
 
 /* x = n log 2 + r, |r| <= log(2) / 2; gives n and exp(r) - 1. */
 INLINE vf vexp_parts(vf x, vf *n) {
-    *n = vround(x * 1.44269504f);
+    const vf whole = vset(12582912.0f); /* 1.5 2^23: adding it leaves whole numbers */
+    *n = vfma(x, vset(1.44269504f), whole) - whole;
     const vf r = vfma(*n, vset(2.12194440e-4f), vfma(*n, vset(-0.693359375f), x));
     vf p = vset(0.00138145964f);
     p = vfma(p, r, vset(0.00836871709f));
@@ -82,22 +83,22 @@ INLINE vf vlog1p(vf x) {
     return vselect(vless(x, vset(INFINITY)), y, x);
 }
 
+INLINE vf vsigmoid(vf x) {
+    const vf e = vexp(vfrombits(vbits(x) | INT32_MIN)); /* exp(-|x|), in [0, 1] */
+    return vselect(vless(x, vset(0)), e, vset(1.0f)) * vreciprocal(1.0f + e);
+}
+
 /* sigmoid(x), and 1 - sigmoid(x) without cancellation */
 INLINE vf vsigmoid_both(vf x, vf *rest) {
-    const vf e = vexp(vfrombits(vbits(x) | INT32_MIN)); /* exp(-|x|) */
-    const vf one = vset(1.0f), scale = one / (one + e);
+    const vf e = vexp(vfrombits(vbits(x) | INT32_MIN)), scale = vreciprocal(1.0f + e);
     const vm below = vless(x, vset(0));
-    *rest = vselect(below, one, e) * scale;
-    return vselect(below, e, one) * scale;
-}
-INLINE vf vsigmoid(vf x) {
-    const vf e = vexp(vfrombits(vbits(x) | INT32_MIN));
-    return vselect(vless(x, vset(0)), e, vset(1.0f)) / (1.0f + e);
+    *rest = vselect(below, scale, e * scale);
+    return vselect(below, e * scale, scale);
 }
 
 INLINE vf vtanh(vf x) {
     const vf e = vexpm1(-2.0f * vabs(x)); /* in (-1, 0] */
-    return vselect(vunordered(x), x, vcopysign(vabs(e / (e + 2.0f)), x));
+    return vselect(vunordered(x), x, vcopysign(vabs(e * vreciprocal(e + 2.0f)), x));
 }
 
 INLINE vf vsoftplus(vf x) {

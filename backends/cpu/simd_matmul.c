@@ -23,10 +23,8 @@ size_t RV_NAME(rv_pack_size)(const rv_pack *pack) {
 /* Columns [0, cols) of `rows` rows, side by side `width` wide, the rest zero. */
 static void copy_columns(const float *from, int64_t rows, int64_t cols, int64_t stride, float *to, int64_t width) {
     if (cols >= PANEL && width == PANEL) {
-        for (int64_t r = 0; r < rows; r++, from += stride, to += width) {
-            vstore(to, vload(from));
-            vstore(to + LANES, vload(from + LANES));
-        }
+        for (int64_t r = 0; r < rows; r++, from += stride, to += width)
+            UNROLL for (int c = 0; c < PANEL; c += LANES) vstore(to + c, vload(from + c));
         return;
     }
     for (int64_t r = 0; r < rows; r++, from += stride, to += width) {
@@ -111,7 +109,7 @@ static bool next_pass(const product *p, pass *at, tile *t) {
 
 static void run_tiles(tile *t, int64_t rows, int vectors) {
     for (int64_t row = 0; row < rows;) {
-        const int height = tile_height(rows - row, TILE_ROWS);
+        const int height = tile_height(rows - row, vectors);
         tile_run(t, height, vectors);
         for (int i = 0; i < t->parts; i++) t->part[i].a += height * t->part[i].row_stride;
         t->c += height * t->c_stride;
@@ -119,14 +117,14 @@ static void run_tiles(tile *t, int64_t rows, int vectors) {
     }
 }
 
-/* One panel of columns for rows that are few enough; part[].a is at the first of them. */
-static void product_panel(const product *p, int64_t panel, int64_t rows, float *c, float *scratch) {
+/* One panel of columns for rows that are few enough; everything is at the first of them. The sums go to `pre` where
+ * that is wanted, else to y, and the activation reads them from there. */
+static void product_panel(const product *p, int64_t panel, int64_t rows, float *scratch) {
     const int64_t column = panel * PANEL, left = p->cols - column, width = left < PANEL ? left : PANEL;
     const int vectors = (int)((width + LANES - 1) / LANES);
     const bool ragged = width % LANES != 0;
-    float *const y = c + column;
-    float *const rows_out = ragged ? scratch : y;
-    const int64_t out_stride = ragged ? PANEL : p->y_stride;
+    float *const sums = (p->pre ? p->pre : p->y) + column;
+    const int64_t sums_stride = p->pre ? p->pre_stride : p->y_stride;
     tile t = {.b_gap = LANES, .bias_gap = LANES};
     const float *b = p->packed ? p->packed + panel * PANEL * p->depth : p->w + column;
     int64_t b_stride = p->packed ? PANEL : p->w_stride;
@@ -142,8 +140,8 @@ static void product_panel(const product *p, int64_t panel, int64_t rows, float *
     int64_t w_row = 0;
     for (pass at = {0}; next_pass(p, &at, &t);) {
         t.b = b + w_row * b_stride;
-        t.c = rows_out;
-        t.c_stride = out_stride;
+        t.c = ragged ? scratch : sums;
+        t.c_stride = ragged ? PANEL : sums_stride;
         int64_t depth = 0;
         for (int i = 0; i < t.parts; i++) depth += t.part[i].depth;
         run_tiles(&t, rows, vectors);
@@ -151,10 +149,8 @@ static void product_panel(const product *p, int64_t panel, int64_t rows, float *
         t.add = 1;
     }
     if (ragged)
-        for (int64_t r = 0; r < rows; r++) memcpy(y + r * p->y_stride, scratch + r * PANEL, (size_t)width * sizeof *y);
-    if (p->pre && c != p->pre)
-        for (int64_t r = 0; r < rows; r++) memcpy(p->pre + r * p->pre_stride + column, y + r * p->y_stride, (size_t)width * sizeof *y);
-    if (c != p->pre) activate(p->activation, y, rows, width, p->y_stride);
+        for (int64_t r = 0; r < rows; r++) memcpy(sums + r * sums_stride, scratch + r * PANEL, (size_t)width * sizeof *sums);
+    if (p->y) activate(p->activation, sums, sums_stride, p->y + column, p->y_stride, rows, width);
 }
 
 void RV_NAME(rv_product_run)(const product *whole, int64_t first, int64_t last, void *scratch) {
@@ -163,9 +159,8 @@ void RV_NAME(rv_product_run)(const product *whole, int64_t first, int64_t last, 
         product p = *whole;
         for (int i = 0; i < p.parts; i++) p.part[i].a += row * p.part[i].row_stride;
         if (p.pre) p.pre += row * p.pre_stride;
-        float *const y = p.y ? p.y + row * p.y_stride : p.pre;
-        if (!p.y) p.y_stride = p.pre_stride;
-        for (int64_t panel = 0; panel * PANEL < p.cols; panel++) product_panel(&p, panel, rows, y, scratch);
+        if (p.y) p.y += row * p.y_stride;
+        for (int64_t panel = 0; panel * PANEL < p.cols; panel++) product_panel(&p, panel, rows, scratch);
     }
 }
 

@@ -2,8 +2,6 @@
 #include "backends/cpu/simd_activation.h"
 #include "backends/cpu/simd_kernels.h"
 
-#include <string.h>
-
 /* Mean over a row of f(c, n), a vector expression over columns c on, n of them left. */
 #define ROW_MEAN(result, cols, ...)                              \
     do {                                                         \
@@ -28,8 +26,7 @@ static void norm_row(const rv_launch *l, int64_t row, float mean, float rstd, co
         const vf b = bias ? vload_part(bias + c, n) : vset(0);
         vstore_part(first + c, vfma((vload_part(x + c, n) - mean) * rstd, vload_part(scale + c, n), b), n);
     }
-    if (pre && y) memcpy(y, pre, (size_t)cols * sizeof *y);
-    if (y) activate((rv_activation)l->attributes.i[0], y, 1, cols, cols);
+    if (y) activate((rv_activation)l->attributes.i[0], first, cols, y, cols, 1, cols);
 }
 
 static void store_one(const rv_operand *operand, int64_t row, float value) {

@@ -55,8 +55,8 @@ static void adamw_run(const rv_step *step, int64_t first, int64_t last, void *sc
             const vf g = vload_part(gradient + i, n) * a.clip;
             m1 = vfma(vset(a.beta1), m1, a.rest1 * g);
             v1 = vfma(vset(a.beta2), v1, a.rest2 * g * g);
-            const vf down = vsqrt(v1 * a.correct2) + a.eps;
-            x = vfma(vset(a.rate), m1 / down, x * a.keep);
+            const vf down = vsqrt_near(vmax(vset(0x1p-120f), v1 * a.correct2)) + a.eps;
+            x = vfma(a.rate * m1, vreciprocal(down), x * a.keep);
         }
         if (out[0]) vstore_part(out[0] + i, x, n);
         if (out[1]) vstore_part(out[1] + i, m1, n);

@@ -25,7 +25,7 @@ typedef struct blocks {
 } blocks;
 
 static blocks block_size(int64_t depth) {
-    blocks b = {32, 32};
+    blocks b = {32, PANEL};
     while (b.rows * b.cols * depth < BLOCK_WORK && b.rows < BLOCK_ROWS_MAX) {
         if (b.cols < BLOCK_COLS_MAX && b.cols <= b.rows) b.cols *= 2;
         else b.rows *= 2;
@@ -71,7 +71,7 @@ static void outer_panel(const outer *o, int part, int64_t row, int64_t rows, int
     const float *const x = o->x[part] + k * o->x_stride[part] + row;
     const int vectors = (int)((width + LANES - 1) / LANES);
     for (int64_t done = 0; done < rows;) {
-        const int height = tile_height(rows - done, TILE_ROWS);
+        const int height = tile_height(rows - done, vectors);
         t.part[0] = (tile_part){x + done, 1, o->x_stride[part], depth};
         tile_run(&t, height, vectors);
         t.c += height * t.c_stride;

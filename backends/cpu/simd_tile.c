@@ -3,7 +3,7 @@
 
 /* rows and vectors are literals in every copy: the sums stay in registers. */
 INLINE void run(const tile *t, const int rows, const int vectors) {
-    vf sum[14][3];
+    vf sum[TILE_ROWS][4];
     UNROLL for (int i = 0; i < rows; i++)
         UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = vset(0);
     const float *b = t->b;
@@ -12,7 +12,7 @@ INLINE void run(const tile *t, const int rows, const int vectors) {
         const float *a = t->part[p].a;
         const int64_t row_stride = t->part[p].row_stride, k_stride = t->part[p].k_stride;
         for (int64_t k = t->part[p].depth; k > 0; k--) {
-            vf column[3];
+            vf column[4];
             UNROLL for (int j = 0; j < vectors; j++) column[j] = vload(b + j * b_gap);
             UNROLL for (int i = 0; i < rows; i++) {
                 const vf x = vset(a[i * row_stride]);
@@ -22,7 +22,7 @@ INLINE void run(const tile *t, const int rows, const int vectors) {
             b += b_stride;
         }
     }
-    vf bias[3];
+    vf bias[4];
     UNROLL for (int j = 0; j < vectors; j++) bias[j] = t->bias ? vload(t->bias + j * t->bias_gap) : vset(0);
     UNROLL for (int i = 0; i < rows; i++) {
         float *c = t->c + i * t->c_stride;
@@ -33,33 +33,21 @@ INLINE void run(const tile *t, const int rows, const int vectors) {
     }
 }
 
-#define SMALL(X) X(1) X(2) X(3) X(4)
-#define MIDDLE(X) X(5) X(6)
-#define LARGE(X) X(7) X(8)
-#define HUGE_(X) X(9) X(10) X(11) X(12) X(13) X(14)
+#define UP_TO_4(X, n) X(1, n) X(2, n) X(3, n) X(4, n)
+#define UP_TO_6(X, n) UP_TO_4(X, n) X(5, n) X(6, n)
+#define UP_TO_8(X, n) UP_TO_6(X, n) X(7, n) X(8, n)
+#define UP_TO_9(X, n) UP_TO_8(X, n) X(9, n)
+#define UP_TO_14(X, n) UP_TO_9(X, n) X(10, n) X(11, n) X(12, n) X(13, n) X(14, n)
 
-#define COPY1(n) static void tile##n##x1(const tile *t) { run(t, n, 1); }
-#define COPY2(n) static void tile##n##x2(const tile *t) { run(t, n, 2); }
-#define COPY3(n) static void tile##n##x3(const tile *t) { run(t, n, 3); }
-#define NAME1(n) tile##n##x1,
-#define NAME2(n) tile##n##x2,
-#define NAME3(n) tile##n##x3,
+#define COPY(rows, vectors) static void tile##rows##x##vectors(const tile *t) { run(t, rows, vectors); }
+#define NAME(rows, vectors) tile##rows##x##vectors,
 
-SMALL(COPY1) SMALL(COPY2) SMALL(COPY3) MIDDLE(COPY1) MIDDLE(COPY2)
 #if defined(__AVX512F__)
-MIDDLE(COPY3) LARGE(COPY1) LARGE(COPY2) LARGE(COPY3) HUGE_(COPY1) HUGE_(COPY2)
-#endif
-
-static void (*const tiles[3][TILE_ROWS])(const tile *) = {
-#if defined(__AVX512F__)
-    {SMALL(NAME1) MIDDLE(NAME1) LARGE(NAME1) HUGE_(NAME1)},
-    {SMALL(NAME2) MIDDLE(NAME2) LARGE(NAME2) HUGE_(NAME2)},
-    {SMALL(NAME3) MIDDLE(NAME3) LARGE(NAME3)},
+UP_TO_14(COPY, 1) UP_TO_9(COPY, 2) UP_TO_8(COPY, 3) UP_TO_6(COPY, 4)
+static void (*const tiles[][TILE_ROWS])(const tile *) = {{UP_TO_14(NAME, 1)}, {UP_TO_9(NAME, 2)}, {UP_TO_8(NAME, 3)}, {UP_TO_6(NAME, 4)}};
 #else
-    {SMALL(NAME1) MIDDLE(NAME1)},
-    {SMALL(NAME2) MIDDLE(NAME2)},
-    {SMALL(NAME3)},
+UP_TO_6(COPY, 1) UP_TO_6(COPY, 2) UP_TO_4(COPY, 3)
+static void (*const tiles[][TILE_ROWS])(const tile *) = {{UP_TO_6(NAME, 1)}, {UP_TO_6(NAME, 2)}, {UP_TO_4(NAME, 3)}};
 #endif
-};
 
 void RV_NAME(rv_tile)(const tile *tile, int rows, int vectors) { tiles[vectors - 1][rows - 1](tile); }

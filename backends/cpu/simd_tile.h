@@ -12,12 +12,20 @@
 #include "backends/cpu/simd.h"
 
 #if defined(__AVX512F__)
-enum { TILE_ROWS = 14, TILE_GATE_ROWS = 8 }; /* 28 or 24 of 32 registers hold sums */
+enum { PANEL_VECTORS = 4, TILE_ROWS = 14, TILE_GATE_ROWS = 8 };
 #else
-enum { TILE_ROWS = 6, TILE_GATE_ROWS = 4 }; /* 12 of 16 */
+enum { PANEL_VECTORS = 2, TILE_ROWS = 6, TILE_GATE_ROWS = 4 };
 #endif
-enum { PANEL = 2 * LANES };  /* columns of a tile */
-enum { DEPTH = 256 };        /* k of one chain; longer sums add several chains: cache and accuracy */
+enum { PANEL = PANEL_VECTORS * LANES }; /* columns that one row of tiles shares */
+
+/* The most rows of a tile 1, 2 .. vectors wide: its sums take 24 of 32 registers, or 12 of 16. */
+#if defined(__AVX512F__)
+static const int tile_rows[] = {14, 9, TILE_GATE_ROWS, 6};
+#else
+static const int tile_rows[] = {TILE_ROWS, TILE_ROWS, TILE_GATE_ROWS};
+#endif
+
+enum { DEPTH = 256 }; /* k of one chain; longer sums add several chains: cache and accuracy */
 
 typedef struct tile_part {
     const float *a; /* element (row, k) is a[row * row_stride + k * k_stride] */
@@ -36,12 +44,13 @@ typedef struct tile {
     int add;
 } tile;
 
-/* rows 1 .. TILE_ROWS with 1 or 2 vectors, 1 .. TILE_GATE_ROWS with 3 */
+/* rows 1 .. tile_rows[vectors - 1] */
 void RV_NAME(rv_tile)(const tile *tile, int rows, int vectors);
 #define tile_run RV_NAME(rv_tile)
 
 /* Rows are cut into tiles of nearly equal height. */
-INLINE int tile_height(int64_t left, int most) {
+INLINE int tile_height(int64_t left, int vectors) {
+    const int most = tile_rows[vectors - 1];
     const int64_t tiles = (left + most - 1) / most;
     return (int)((left + tiles - 1) / tiles);
 }
