@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/internal.h"
@@ -435,6 +436,41 @@ static void test_full_disk(void **state) {
     free(old);
 }
 
+/* A process that saves again and again is killed somewhere: the file is always whole, old or new. */
+static void test_killed(void **state) {
+    fixture *f = *state;
+    const contents both[2] = {golden_contents(), other_contents()};
+    assert_ok(rv_checkpoint_save(f->file, FILE_NAME), rv_checkpoint_message(f->file));
+    for (int i = 0; i < 25; i++) {
+        int saves[2]; /* a pipe: one byte a save */
+        assert_int_equal(pipe(saves), 0);
+        const pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            for (int k = 1;; k++) {
+                write_contents(f, &both[k % 2]);
+                if (rv_checkpoint_save(f->file, FILE_NAME) != RV_OK || write(saves[1], "s", 1) != 1) _exit(1);
+            }
+        }
+        char byte;
+        for (int k = 0; k <= i % 3; k++) assert_int_equal(read(saves[0], &byte, 1), 1);
+        usleep((useconds_t)(97 * i % 3000));
+        kill(child, SIGKILL);
+        close(saves[0]);
+        close(saves[1]);
+        int how;
+        assert_int_equal(waitpid(child, &how, 0), child);
+        assert_true(WIFSIGNALED(how)); /* no save had failed until then */
+        assert_ok(rv_checkpoint_load(f->file, FILE_NAME), rv_checkpoint_message(f->file));
+        assert_true(holds(f, &both[0]) || holds(f, &both[1]));
+    }
+    DIR *folder = opendir(".");
+    for (struct dirent *entry; (entry = readdir(folder));) {
+        if (strncmp(entry->d_name, FILE_NAME ".tmp-", sizeof FILE_NAME ".tmp-" - 1) == 0) unlink(entry->d_name);
+    }
+    closedir(folder);
+}
+
 /* ---- a backend whose n-th copy to the device fails ---- */
 
 static const rv_backend *working;
@@ -517,7 +553,7 @@ int main(void) {
         TEST(test_format_version),         TEST(test_large),          TEST(test_truncated),
         TEST(test_flipped),                TEST(test_other_kinds_of_file), TEST(test_another_architecture),
         TEST(test_non_finite),             TEST(test_unwritable),     TEST(test_full_disk),
-        TEST(test_failing_upload),         TEST(test_wrong_use),
+        TEST(test_failing_upload),         TEST(test_wrong_use),      TEST(test_killed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
