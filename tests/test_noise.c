@@ -43,6 +43,12 @@ static void test_layout(void **state) {
     assert_int_equal(rv_hash_name(""), 0x811c9dc5); /* FNV-1a's published answers */
     assert_int_equal(rv_hash_name("foobar"), 0xbf9cf968);
     assert_int_equal(rv_hash_name("latent"), 0x4f68098b);
+    /* what curand_init(seed, 11 | hash << 32, 4 (block | 3 << 32) + word) and curand of CUDA 13.0 give, rows 0 and 1 */
+    static const uint32_t curand[2][COLS] = {
+        {0xdd58ecf9, 0xa6ed1e2f, 0xcb978d9a, 0x173c2975, 0x56ad4166, 0xd2b7485b, 0x9fa0fadd},
+        {0x52153b28, 0x522f80fc, 0x66988033, 0xd7b0e9f1, 0xff4e7ef3, 0x052657b9, 0x29796403},
+    };
+    assert_memory_equal(bits, curand, sizeof curand);
     for (uint32_t row = 0; row < ROWS; row++) {
         for (uint32_t col = 0; col < COLS; col++) {
             uint32_t x[4] = {row * 2 + col / 4, 3, 11, 0x4f68098b};
