@@ -36,16 +36,18 @@ RV_API const char *rv_checkpoint_message(const rv_checkpoint *checkpoint);
 RV_API rv_status rv_checkpoint_add_array(rv_checkpoint *checkpoint, const char *name, rv_array *array);
 RV_API rv_status rv_checkpoint_add_params(rv_checkpoint *checkpoint, const char *prefix, rv_params *params);
 
-/* A metadata text. After a load, _get answers what the file held, NULL where it had none. */
+/* A metadata text, UTF-8; "reverie" is taken by the format's version. After a load, _get answers what the file held, NULL where it had none. */
 RV_API rv_status rv_checkpoint_set(rv_checkpoint *checkpoint, const char *key, const char *text);
 RV_API const char *rv_checkpoint_get(const rv_checkpoint *checkpoint, const char *key);
 
-/* Errors: NON_FINITE (the device's flag is set: the old file stays), IO_FAILED. */
+/* The file is readable by its owner only. Errors: NON_FINITE (the device's flag is set: the old file stays),
+ * IO_FAILED (a disk that is full, a path that is no regular file …), OBJECT_GONE (an array was destroyed), OUT_OF_MEMORY. */
 RV_API rv_status rv_checkpoint_save(rv_checkpoint *checkpoint, const char *path);
 
-/* Every added name must be in the file with its type and shape; further ones are ignored.
- * Errors: IO_FAILED, BAD_FILE (damaged, foreign), NOT_FOUND (a name), SHAPE_MISMATCH,
- * TYPE_MISMATCH. On any error no array has changed. */
+/* Every added name must be in the file with its type and shape; further ones are ignored, and other
+ * programs' safetensors files are fine. Errors: IO_FAILED, BAD_FILE (damaged, foreign, of a newer format), NOT_FOUND
+ * (a name), SHAPE_MISMATCH, TYPE_MISMATCH, OUT_OF_MEMORY (it takes the file's size on the host). On any error no array
+ * has changed; where a device fails so badly that the old contents cannot be put back, the message says so. */
 RV_API rv_status rv_checkpoint_load(rv_checkpoint *checkpoint, const char *path);
 
 /* Reads only the metadata: enough to rebuild the right model before loading it.
