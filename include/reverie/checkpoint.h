@@ -36,7 +36,8 @@ RV_API const char *rv_checkpoint_message(const rv_checkpoint *checkpoint);
 RV_API rv_status rv_checkpoint_add_array(rv_checkpoint *checkpoint, const char *name, rv_array *array);
 RV_API rv_status rv_checkpoint_add_params(rv_checkpoint *checkpoint, const char *prefix, rv_params *params);
 
-/* A metadata text, UTF-8; "reverie" is taken by the format's version. After a load, _get answers what the file held, NULL where it had none. */
+/* A metadata text, UTF-8; the key "reverie" is the format's version. After a load, _get answers what the file
+ * held, NULL where it had none. */
 RV_API rv_status rv_checkpoint_set(rv_checkpoint *checkpoint, const char *key, const char *text);
 RV_API const char *rv_checkpoint_get(const rv_checkpoint *checkpoint, const char *key);
 
