@@ -16,12 +16,13 @@ static const char USAGE[] =
     "  --json FILE        also write everything to FILE\n"
     "  --quick            few short samples: to see that it works\n"
     "  --list             names of the cases, nothing is run\n"
+    "  --profile          where the time of the one matching workload goes, launch by launch\n"
     "  --dump FILE        run the one matching workload once and write inputs and results as safetensors\n"
     "  --serve            answer bench/compare on standard input; --serve-list: what it can ask for\n";
 
 typedef struct options {
     const char *device, *pattern, *json, *dump;
-    bool quick, list, serve, serve_list;
+    bool quick, list, profile, serve, serve_list;
 } options;
 
 /* What the whole run shares. */
@@ -254,11 +255,40 @@ static int run_all(session *session) {
     return session->failed || session->done == 0;
 }
 
-static int dump(session *session) {
+/* The least of a few profiled runs for every launch, and the whole run by the clock beside their sum. */
+static bool profile(bench_workload *workload) {
+    enum { RUNS = 50 };
+    rv_plan *plan = workload->plan;
+    double *least = calloc((size_t)workload->launches + 1, sizeof *least), sum = 0;
+    bool fine = least && bench_workload_first_run(workload);
+    rv_launch_info info = {.size = sizeof info};
+    for (int run = 0; run < RUNS && fine; run++) {
+        fine = rv_plan_profile(plan) == RV_OK;
+        for (int64_t i = 0; i < workload->launches && fine; i++) {
+            fine = rv_plan_launch(plan, i, &info) == RV_OK;
+            if (run == 0 || info.seconds < least[i]) least[i] = info.seconds;
+        }
+    }
+    for (int64_t i = 0; i < workload->launches && fine; i++) {
+        rv_plan_launch(plan, i, &info);
+        printf("%4lld %-24s %-40s [%lld, %lld] %9.2f us", (long long)i, info.op, info.label, (long long)info.rows,
+               (long long)info.cols, 1e6 * least[i]);
+        printf(info.flops > 0 ? " %7.1f GFLOP/s\n" : "\n", info.flops / least[i] / 1e9);
+        sum += least[i];
+    }
+    bench_times times;
+    fine = fine && bench_time(bench_workload_run, workload, &BENCH_QUICK, &times);
+    if (fine) printf("sum %.2f us; a run as a whole %.2f us\n", 1e6 * sum, 1e6 * times.median);
+    free(least);
+    return fine;
+}
+
+static int dump_or_profile(session *session) {
     for (int i = 0; i < bench_workload_count(); i++) {
         if (!wanted(session, bench_workload_name(i))) continue;
         bench_workload *workload = bench_workload_create(i, session->device);
-        bool fine = workload && bench_workload_dump(workload, session->options.dump);
+        bool fine = workload && !workload->error[0] &&
+                    (session->options.profile ? profile(workload) : bench_workload_dump(workload, session->options.dump));
         if (!fine) fprintf(stderr, "%s: %s\n", bench_workload_name(i), workload ? workload->error : "out of memory");
         bench_workload_destroy(workload);
         return fine ? 0 : 1;
@@ -268,11 +298,12 @@ static int dump(session *session) {
 }
 
 static bool parse(int argc, char **argv, options *options) {
-    enum { DEVICE = 256, CASE, JSON, QUICK, LIST, DUMP, SERVE, SERVE_LIST };
+    enum { DEVICE = 256, CASE, JSON, QUICK, LIST, PROFILE, DUMP, SERVE, SERVE_LIST };
     static const struct option known[] = {
         {"device", required_argument, NULL, DEVICE}, {"case", required_argument, NULL, CASE},
         {"json", required_argument, NULL, JSON},     {"quick", no_argument, NULL, QUICK},
         {"list", no_argument, NULL, LIST},           {"dump", required_argument, NULL, DUMP},
+        {"profile", no_argument, NULL, PROFILE},
         {"serve", no_argument, NULL, SERVE},         {"serve-list", no_argument, NULL, SERVE_LIST},
         {"help", no_argument, NULL, 'h'},            {NULL, 0, NULL, 0}};
     *options = (struct options){.device = "cpu", .pattern = "."};
@@ -283,6 +314,7 @@ static bool parse(int argc, char **argv, options *options) {
         case JSON: options->json = optarg; break;
         case QUICK: options->quick = true; break;
         case LIST: options->list = true; break;
+        case PROFILE: options->profile = true; break;
         case DUMP: options->dump = optarg; break;
         case SERVE: options->serve = true; break;
         case SERVE_LIST: options->serve_list = true; break;
@@ -320,8 +352,10 @@ int main(int argc, char **argv) {
         perror(session.options.json);
         fine = false;
     }
-    if (fine) {
-        code = session.options.serve ? bench_serve(session.device) : session.options.dump ? dump(&session) : run_all(&session);
+    if (fine && session.options.serve) {
+        code = bench_serve(session.device);
+    } else if (fine) {
+        code = session.options.dump || session.options.profile ? dump_or_profile(&session) : run_all(&session);
     }
     if (session.json && fclose(session.json) != 0) {
         perror(session.options.json);
