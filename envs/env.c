@@ -12,6 +12,8 @@
 
 static const rv_env_table *const tables[] = {
     &rv_env_continuous_cartpole,
+    &rv_env_continuous_pendulum,
+    &rv_env_cartpole,
 };
 enum { TABLE_COUNT = sizeof tables / sizeof *tables, MAX_OPTIONS = 64 };
 
@@ -272,8 +274,26 @@ rv_status rv_env_reset_some(rv_env *env, const uint8_t *mask, const uint64_t *se
     return RV_OK;
 }
 
+/* Whether all rows of one column lie within bounds (which a NaN does not) and are whole where they must be. */
+static inline bool column_fits(const float *action, int64_t rows, int64_t stride, float low, float high, bool whole) {
+    int outside = 0;
+    for (int64_t i = 0; i < rows; i++) outside |= !(action[i * stride] >= low) | !(action[i * stride] <= high);
+    for (int64_t i = 0; whole && i < rows; i++) outside |= action[i * stride] != floorf(action[i * stride]);
+    return !outside;
+}
+
+static bool actions_fit(const rv_env *env, const float *action) {
+    const rv_env_spaces *s = &env->spaces;
+    const bool whole = s->action_choices != 0;
+    if (s->action_size == 1) return column_fits(action, env->count, 1, *s->action_low, *s->action_high, whole); /* fast */
+    for (int64_t a = 0; a < s->action_size; a++) {
+        if (!column_fits(action + a, env->count, s->action_size, s->action_low[a], s->action_high[a], whole)) return false;
+    }
+    return true;
+}
+
 /* Clips the actions into env->action. */
-static rv_status take_actions(rv_env *env, const float *action) {
+static rv_status clip_actions(rv_env *env, const float *action) {
     const int64_t size = env->spaces.action_size;
     for (int64_t a = 0; a < size; a++) {
         const float low = env->spaces.action_low[a], high = env->spaces.action_high[a];
@@ -292,27 +312,35 @@ static rv_status take_actions(rv_env *env, const float *action) {
     return RV_OK;
 }
 
+static bool any_ended(int64_t count, const uint8_t *terminated, const uint8_t *truncated, uint8_t *restrict ended) {
+    uint8_t any = 0;
+    for (int64_t i = 0; i < count; i++) any |= terminated[i] | truncated[i];
+    for (int64_t i = 0; any && i < count; i++) ended[i] = (terminated[i] | truncated[i]) != 0;
+    return any != 0;
+}
+
 rv_status rv_env_step(rv_env *env, const float *action, rv_env_result *result) {
     rv_status status = check_made(env);
     if (status != RV_OK) return status;
     if (!env->running) return fail(env, RV_WRONG_STATE, "step: reset comes first");
     if (!action || !result) return fail(env, RV_INVALID_ARGUMENT, "step: no action or no result given");
-    status = take_actions(env, action);
-    if (status != RV_OK) return status;
+    if (!actions_fit(env, action)) {
+        status = clip_actions(env, action);
+        if (status != RV_OK) return status;
+        action = env->action;
+    }
 
     float *observation = result->observation ? result->observation : env->next_observation;
     float *next = result->next_observation ? result->next_observation : observation; /* nobody wants the two apart */
     float *reward = result->reward ? result->reward : env->reward;
     uint8_t *terminated = result->terminated ? result->terminated : env->terminated;
     uint8_t *truncated = result->truncated ? result->truncated : env->truncated;
-    env->table->step(env->state, env->action, next, reward, terminated, truncated);
+    env->table->step(env->state, action, next, reward, terminated, truncated);
 
-    int any = 0;
-    for (int64_t i = 0; i < env->count; i++) any |= env->ended[i] = terminated[i] || truncated[i];
     if (observation != next) {
         memcpy(observation, next, (size_t)env->count * (size_t)env->spaces.observation_size * sizeof(float));
     }
-    if (any) env->table->reset(env->state, env->ended, NULL, observation);
+    if (any_ended(env->count, terminated, truncated, env->ended)) env->table->reset(env->state, env->ended, NULL, observation);
     return RV_OK;
 }
 

@@ -1,9 +1,9 @@
-/* envs/table.h: the environments that are built in, one file each. */
+/* envs/table.h: the environments that are built in. */
 #ifndef RV_ENVS_TABLE_H
 #define RV_ENVS_TABLE_H
 
 #include "reverie/env.h"
 
-extern const rv_env_table rv_env_continuous_cartpole;
+extern const rv_env_table rv_env_continuous_cartpole, rv_env_continuous_pendulum, rv_env_cartpole;
 
 #endif

@@ -274,7 +274,7 @@ static void refuse(const char *name, int64_t count, rv_env_setting setting, rv_s
 
 static void bad_input(void **unused) {
     (void)unused;
-    refuse("cartpole_continuous", 1, (rv_env_setting){"force", 1}, RV_NOT_FOUND, "continuous_cartpole");
+    refuse("continous_cartpole", 1, (rv_env_setting){"force", 1}, RV_NOT_FOUND, "continuous_cartpole");
     refuse("continuous_cartpole", 1, (rv_env_setting){"forse", 1}, RV_NOT_FOUND, "\"force\"");
     refuse("continuous_cartpole", 1, (rv_env_setting){"force", -1}, RV_INVALID_ARGUMENT, "between");
     refuse("continuous_cartpole", 1, (rv_env_setting){"force", NAN}, RV_INVALID_ARGUMENT, "between");
