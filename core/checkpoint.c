@@ -152,6 +152,7 @@ static rv_status add_weight(rv_checkpoint *checkpoint, const char *prefix, rv_pa
     for (size_t i = 0; i < sizeof saved / sizeof *saved; i++) {
         snprintf(name, sizeof name, "%s%s%s", prefix, rv_params_name(params, index), saved[i].ending);
         entry.array = rv_params_array(params, saved[i].part);
+        if (!entry.array) continue; /* values only */
         rv_status status = add(checkpoint, &entry);
         if (status != RV_OK) return status;
     }

@@ -25,7 +25,7 @@ struct rv_params {
     int64_t size, padded; /* floats, without and with the gaps between weights */
     rv_array *parts[PARTS], *updates;
     rv_status mistake; /* the first one of rv_params_add */
-    bool committed;
+    bool committed, values_only;
 };
 
 rv_status rv_params_create(rv_device *device, rv_params **out) {
@@ -101,6 +101,10 @@ int rv_params_add(rv_params *params, const char *name, int64_t rows, int64_t col
     return (int)params->count++;
 }
 
+void rv_params_values_only(rv_params *params) {
+    if (params && !params->committed) params->values_only = true;
+}
+
 /* ---- initial weights ---- */
 
 /* Normals beyond 2 are drawn again with the next t; after 64 of them (never seen) the bound it is. */
@@ -169,7 +173,8 @@ rv_status rv_params_commit(rv_params *params, uint64_t seed) {
     if (params->mistake != RV_OK) return params->mistake;
     if (params->count == 0) return rv_fail(error, RV_INVALID_ARGUMENT, "rv_params_commit: no weight was added");
     rv_status status = RV_OK;
-    for (int part = 0; part < PARTS && status == RV_OK; part++) {
+    const int parts = params->values_only ? RV_VALUE + 1 : PARTS;
+    for (int part = 0; part < parts && status == RV_OK; part++) {
         status = make_array(params, RV_F32, params->padded, part_names[part], &params->parts[part]);
     }
     if (status == RV_OK) status = make_array(params, RV_I32, 1, "updates", &params->updates);
@@ -218,6 +223,7 @@ static rv_status check_part(rv_params *params, const char *what, int index, rv_p
                        params->count, (int)part, (int)PARTS, data ? "" : ", data is NULL");
     }
     if (!params->committed) return rv_fail(&params->error, RV_WRONG_STATE, "%s: the set is not committed", what);
+    if (!params->parts[part]) return rv_fail(&params->error, RV_WRONG_STATE, "%s: the set holds values only", what);
     return RV_OK;
 }
 
@@ -255,6 +261,12 @@ static bool recordable(rv_graph *graph, const rv_params *params, const char *op)
     return false;
 }
 
+static bool trainable(rv_graph *graph, const rv_params *params, const char *op) {
+    if (!recordable(graph, params, op)) return false;
+    if (params->values_only) rv_poison(graph, RV_WRONG_STATE, op, "the set holds values only; it cannot be trained");
+    return !params->values_only;
+}
+
 rv_tensor rv_param(rv_graph *graph, rv_params *params, int index) {
     if (!recordable(graph, params, "rv_param")) return (rv_tensor){graph, 0};
     if (!has(params, index)) {
@@ -267,7 +279,7 @@ rv_tensor rv_param(rv_graph *graph, rv_params *params, int index) {
 rv_status rv_params_gradients(rv_graph *graph, rv_params *params, rv_tensor loss, const rv_tensor *stop,
                               int stop_count) {
     if (!graph) return RV_INVALID_ARGUMENT;
-    if (!recordable(graph, params, "rv_params_gradients")) return graph->error.status;
+    if (!trainable(graph, params, "rv_params_gradients")) return graph->error.status;
     const uint32_t count = params->count;
     rv_tensor *weights = rv_alloc(params->device, 2 * (size_t)count, sizeof *weights);
     if (!weights) {
@@ -285,13 +297,13 @@ rv_status rv_params_gradients(rv_graph *graph, rv_params *params, rv_tensor loss
 }
 
 rv_tensor rv_params_norm(rv_graph *graph, rv_params *params) {
-    if (!recordable(graph, params, "rv_params_norm")) return (rv_tensor){graph, 0};
+    if (!trainable(graph, params, "rv_params_norm")) return (rv_tensor){graph, 0};
     return rv_global_norm(rv_read(graph, params->parts[RV_GRADIENT]));
 }
 
 rv_tensor rv_params_adamw(rv_graph *graph, rv_params *params, rv_tensor lr, rv_tensor norm, float clip,
                           const rv_adamw_options *options) {
-    if (!recordable(graph, params, "rv_params_adamw")) return (rv_tensor){graph, 0};
+    if (!trainable(graph, params, "rv_params_adamw")) return (rv_tensor){graph, 0};
     const rv_adamw_options given = options ? *options : (rv_adamw_options){0};
     if (!(clip >= 0.0f)) {
         return rv_poison(graph, RV_INVALID_ARGUMENT, "rv_params_adamw", "clip is %g; 0 means no clip", (double)clip);

@@ -203,6 +203,8 @@ rv_status rv_trainer_metrics(rv_trainer *trainer, rv_metric metrics[RV_TRAINER_M
     /* the weights' own count, for they may have been loaded since */
     int32_t updates;
     status = rv_array_read(rv_params_updates(rv_world_model_params(trainer->model)), 0, 1, &updates);
+    if (status == RV_OK && updates < count) count = updates;
+    if (status == RV_OK && count == 0) return fail(trainer, RV_WRONG_STATE, "metrics", "the device counted no update");
     double sums[RV_TRAINER_METRICS] = {0};
     for (int64_t i = updates - count; i < updates && status == RV_OK; i++) {
         float row[RV_TRAINER_METRICS];

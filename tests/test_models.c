@@ -228,7 +228,8 @@ static void losses_add_up_and_the_target_stays(void **state) {
     rv_fixture *f = *state;
     rv_world_model *model = small_model(f, 1);
     rv_tensor observation = rv_read(f->graph, f->observation), action = rv_read(f->graph, f->action);
-    rv_world_model_batch batch = {observation, action, rv_fill(f->graph, B, 1, 1), rv_affine(observation, 1, 0.5f)};
+    rv_world_model_batch batch = {.observation = observation, .action = action, .reward = rv_fill(f->graph, B, 1, 1),
+                                  .next_observation = rv_affine(observation, 1, 0.5f)};
     rv_tensor weight = rv_fill(f->graph, 1, 1, 0.25f), noise = rv_random_state(f->graph, f->random);
     rv_world_model_losses losses = rv_world_model_loss(f->graph, model, batch, weight, noise);
     rv_tensor seen[2] = {batch.observation, batch.next_observation}, gradient[2];

@@ -42,6 +42,9 @@ RV_API const char *rv_params_message(const rv_params *params);
  * after the commit); the first mistake is kept and rv_params_commit answers with it. */
 RV_API int rv_params_add(rv_params *params, const char *name, int64_t rows, int64_t cols, rv_init init, float scale);
 
+/* Before the commit: the set holds values alone, neither gradient nor moments. It computes, and cannot be trained. */
+RV_API void rv_params_values_only(rv_params *params);
+
 /* Allocates the flat arrays and draws the initial weights, each from (seed, its own name). */
 RV_API rv_status rv_params_commit(rv_params *params, uint64_t seed);
 
@@ -57,7 +60,7 @@ typedef enum rv_params_part { RV_VALUE = 0, RV_GRADIENT = 1, RV_MOMENT1 = 2, RV_
 RV_API rv_status rv_params_get(rv_params *params, int index, rv_params_part part, float *out);
 RV_API rv_status rv_params_set(rv_params *params, int index, rv_params_part part, const float *values);
 
-/* The flat array of a part [1, padded size], padding zero; the update count i32 [1, 1]. */
+/* The flat array of a part [1, padded size], padding zero, NULL where the set has none; the update count i32 [1, 1]. */
 RV_API rv_array *rv_params_array(rv_params *params, rv_params_part part);
 RV_API rv_array *rv_params_updates(rv_params *params);
 
