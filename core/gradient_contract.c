@@ -8,12 +8,10 @@ RV_GRADIENT_RULE(matmul) {
     if (context->wanted[1]) din[1] = tb ? rv_matmul(dy, a, 1, ta) : rv_matmul(a, dy, !ta, 0);
 }
 
-/* dy of the op's result and of the pre-activation, where somebody used that. */
+/* What flows to the activation's argument; a slope is part of a gradient, and has none of its own. */
 static rv_tensor d_pre(const rv_gradient_context *context, rv_activation activation) {
-    rv_tensor dpre = context->dout[1];
-    if (!context->dout[0].id) return dpre;
-    rv_tensor d = rv_gradient_of_activation(activation, context->dout[0], context->out[0], context->out[1]);
-    return dpre.id ? rv_fold_add(dpre, d) : d;
+    if (context->dout[1].id) rv_gradient_refused(context, NULL);
+    return rv_gradient_of_activation(activation, context->dout[0], context->out[0], context->out[1]);
 }
 
 /* One matmul for each run of neighbouring inputs that are wanted: their gradients are views of it. */

@@ -4,15 +4,15 @@
 
 #include "core/gradient_rules.h"
 
-rv_tensor rv_gradient_of_activation(rv_activation activation, rv_tensor dy, rv_tensor y, rv_tensor pre) {
+rv_tensor rv_gradient_of_activation(rv_activation activation, rv_tensor dy, rv_tensor y, rv_tensor slope) {
     switch (activation) {
     case RV_RELU: return rv_map2(RV_MAP_D_RELU, dy, y, 0, 0);
     case RV_ELU: return rv_map2(RV_MAP_D_ELU, dy, y, 0, 0);
     case RV_TANH: return rv_map2(RV_MAP_D_TANH, dy, y, 0, 0);
     case RV_SIGMOID: return rv_map2(RV_MAP_D_SIGMOID, dy, y, 0, 0);
     case RV_SOFTPLUS: return rv_map2(RV_MAP_D_SOFTPLUS, dy, y, 0, 0);
-    case RV_SILU: return rv_map2(RV_MAP_D_SILU, dy, pre, 0, 0);
-    case RV_GELU: return rv_map2(RV_MAP_D_GELU, dy, pre, 0, 0);
+    case RV_SILU:
+    case RV_GELU: return rv_mul(dy, slope);
     default: return dy; /* linear */
     }
 }

@@ -35,6 +35,6 @@ RV_GRADIENT_RULE(global_norm);
 RV_GRADIENT_RULE(refused);
 
 /* dy through an activation whose result is y and whose argument was pre. */
-rv_tensor rv_gradient_of_activation(rv_activation activation, rv_tensor dy, rv_tensor y, rv_tensor pre);
+rv_tensor rv_gradient_of_activation(rv_activation activation, rv_tensor dy, rv_tensor y, rv_tensor slope);
 
 #endif

@@ -2,6 +2,8 @@
 #ifndef RV_BACKENDS_CPU_SIMD_ACTIVATION_H
 #define RV_BACKENDS_CPU_SIMD_ACTIVATION_H
 
+#include <stdbool.h>
+
 #include "backends/cpu/simd_math.h"
 #include "reverie/ops.h"
 
@@ -31,6 +33,24 @@ static inline void activate(rv_activation activation, const float *x, int64_t x_
         ACTIVATE(vlinear);
     case RV_ACTIVATION_COUNT: break;
     }
+}
+
+#define ACTIVATE_SLOPE(function)                                                                               \
+    for (int64_t r = 0; r < rows; r++, y += y_stride, slope += slope_stride) {                                 \
+        for (int64_t c = 0; c < cols; c += LANES) {                                                            \
+            vf d;                                                                                              \
+            vstore_part(y + c, function(vload_part(y + c, cols - c), &d), cols - c);                           \
+            vstore_part(slope + c, d, cols - c);                                                               \
+        }                                                                                                      \
+    }
+
+/* The same in place with d y / d x beside it, for those whose slope cannot be told from y. */
+static inline bool has_slope(rv_activation activation) { return activation == RV_SILU || activation == RV_GELU; }
+
+static inline void activate_slope(rv_activation activation, float *y, int64_t y_stride, float *slope, int64_t slope_stride, int64_t rows,
+                                  int64_t cols) {
+    if (activation == RV_SILU) ACTIVATE_SLOPE(vsilu_slope)
+    else ACTIVATE_SLOPE(vgelu_slope)
 }
 
 #endif

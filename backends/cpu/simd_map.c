@@ -117,16 +117,15 @@ const rv_kernel RV_NAME(rv_map1_kernel) = {.run = map1_run, .elementwise = true,
 
 INLINE vf yes(vm m) { return vselect(m, vset(1.0f), vset(0)); }
 
-/* Slopes of silu and gelu at x: s (1 + x (1 - s) u'), s = sigmoid(u). */
 INLINE vf silu_slope(vf x) {
-    vf rest;
-    const vf s = vsigmoid_both(x, &rest);
-    return s * vfma(x, rest, vset(1.0f));
+    vf slope;
+    vsilu_slope(x, &slope);
+    return slope;
 }
 INLINE vf gelu_slope(vf x) {
-    vf rest;
-    const vf s = vsigmoid_both(vgelu_twice_u(x), &rest);
-    return s * vfma(x * rest, vfma(0.214064449f * x, x, vset(1.59576912f)), vset(1.0f));
+    vf slope;
+    vgelu_slope(x, &slope);
+    return slope;
 }
 
 MAP2(ADD, a + b)

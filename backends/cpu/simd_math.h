@@ -117,6 +117,20 @@ INLINE vf velu(vf x) { return vselect(vless(vset(0), x), x, vexpm1(x)); }
 INLINE vf vgelu_twice_u(vf x) { return x * vfma(0.0713548163f * x, x, vset(1.59576912f)); }
 INLINE vf vgelu(vf x) { return x * vsigmoid(vgelu_twice_u(x)); }
 
+/* silu and gelu with their slopes s (1 + x (1 - s) u'), s = sigmoid(u) */
+INLINE vf vsilu_slope(vf x, vf *slope) {
+    vf rest;
+    const vf s = vsigmoid_both(x, &rest);
+    *slope = s * vfma(x, rest, vset(1.0f));
+    return x * s;
+}
+INLINE vf vgelu_slope(vf x, vf *slope) {
+    vf rest;
+    const vf s = vsigmoid_both(vgelu_twice_u(x), &rest);
+    *slope = s * vfma(x * rest, vfma(0.214064449f * x, x, vset(1.59576912f)), vset(1.0f));
+    return x * s;
+}
+
 INLINE vf vsymlog(vf x) { return vcopysign(vlog1p(vabs(x)), x); }
 INLINE vf vsymexp(vf x) { return vcopysign(vexpm1(vabs(x)), x); }
 

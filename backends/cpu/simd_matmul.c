@@ -117,14 +117,13 @@ static void run_tiles(tile *t, int64_t rows, int vectors) {
     }
 }
 
-/* One panel of columns for rows that are few enough; everything is at the first of them. The sums go to `pre` where
- * that is wanted, else to y, and the activation reads them from there. */
+/* One panel of columns for rows that are few enough; everything is at the first of them. The sums go to y,
+ * and the activation happens there. */
 static void product_panel(const product *p, int64_t panel, int64_t rows, float *scratch) {
     const int64_t column = panel * PANEL, left = p->cols - column, width = left < PANEL ? left : PANEL;
     const int vectors = (int)((width + LANES - 1) / LANES);
     const bool ragged = width % LANES != 0;
-    float *const sums = (p->pre ? p->pre : p->y) + column;
-    const int64_t sums_stride = p->pre ? p->pre_stride : p->y_stride;
+    float *const y = p->y + column;
     tile t = {.b_gap = LANES, .bias_gap = LANES};
     const float *b = p->packed ? p->packed + panel * PANEL * p->depth : p->w + column;
     int64_t b_stride = p->packed ? PANEL : p->w_stride;
@@ -140,8 +139,8 @@ static void product_panel(const product *p, int64_t panel, int64_t rows, float *
     int64_t w_row = 0;
     for (pass at = {0}; next_pass(p, &at, &t);) {
         t.b = b + w_row * b_stride;
-        t.c = ragged ? scratch : sums;
-        t.c_stride = ragged ? PANEL : sums_stride;
+        t.c = ragged ? scratch : y;
+        t.c_stride = ragged ? PANEL : p->y_stride;
         int64_t depth = 0;
         for (int i = 0; i < t.parts; i++) depth += t.part[i].depth;
         run_tiles(&t, rows, vectors);
@@ -149,8 +148,9 @@ static void product_panel(const product *p, int64_t panel, int64_t rows, float *
         t.add = 1;
     }
     if (ragged)
-        for (int64_t r = 0; r < rows; r++) memcpy(sums + r * sums_stride, scratch + r * PANEL, (size_t)width * sizeof *sums);
-    if (p->y) activate(p->activation, sums, sums_stride, p->y + column, p->y_stride, rows, width);
+        for (int64_t r = 0; r < rows; r++) memcpy(y + r * p->y_stride, scratch + r * PANEL, (size_t)width * sizeof *y);
+    if (p->slope) activate_slope(p->activation, y, p->y_stride, p->slope + column, p->slope_stride, rows, width);
+    else activate(p->activation, y, p->y_stride, y, p->y_stride, rows, width);
 }
 
 void RV_NAME(rv_product_run)(const product *whole, int64_t first, int64_t last, void *scratch) {
@@ -158,8 +158,8 @@ void RV_NAME(rv_product_run)(const product *whole, int64_t first, int64_t last, 
         const int64_t rows = last - row < BLOCK_ROWS ? last - row : BLOCK_ROWS;
         product p = *whole;
         for (int i = 0; i < p.parts; i++) p.part[i].a += row * p.part[i].row_stride;
-        if (p.pre) p.pre += row * p.pre_stride;
-        if (p.y) p.y += row * p.y_stride;
+        if (p.slope) p.slope += row * p.slope_stride;
+        p.y += row * p.y_stride;
         for (int64_t panel = 0; panel * PANEL < p.cols; panel++) product_panel(&p, panel, rows, scratch);
     }
 }
@@ -175,10 +175,10 @@ static rv_packing panels_pay(const rv_operand *w, int64_t rows) {
 
 static void linear_run(const rv_step *step, int64_t first, int64_t last, void *scratch) {
     const rv_launch *l = &step->launch;
-    const rv_operand *w = &l->input[0], *y = &l->output[0], *pre = &l->output[1];
+    const rv_operand *w = &l->input[0], *y = &l->output[0], *slope = &l->output[1];
     product p = {.parts = l->input_count - 2, .depth = w->rows, .cols = w->cols, .w = rv_f32(w), .w_stride = w->stride,
                  .packed = step->packed[0], .bias = rv_f32(&l->input[1]), .y = rv_f32(y), .y_stride = y->stride,
-                 .pre = rv_f32(pre), .pre_stride = pre->stride, .activation = (rv_activation)l->attributes.i[0]};
+                 .slope = rv_f32(slope), .slope_stride = slope->stride, .activation = (rv_activation)l->attributes.i[0]};
     for (int i = 0; i < p.parts; i++) {
         const rv_operand *x = &l->input[2 + i];
         p.part[i] = (tile_part){rv_f32(x), x->rows == 1 ? 0 : x->stride, 1, x->cols};
@@ -191,7 +191,12 @@ static void linear_packs(const rv_launch *l, int input[RV_MAX_PACKS], rv_packing
     packing[0] = panels_pay(&l->input[0], rv_launch_rows(l));
 }
 
-const rv_kernel RV_NAME(rv_linear_kernel) = {.run = linear_run, .packs = linear_packs};
+/* The core asks for the slopes of silu and gelu alone, and never for a slope without y. */
+static bool linear_accepts(const rv_launch *l) {
+    return l->output[0].buffer && (!l->output[1].buffer || has_slope((rv_activation)l->attributes.i[0]));
+}
+
+const rv_kernel RV_NAME(rv_linear_kernel) = {.run = linear_run, .accepts = linear_accepts, .packs = linear_packs};
 
 static void matmul_run(const rv_step *step, int64_t first, int64_t last, void *scratch) {
     const rv_launch *l = &step->launch;

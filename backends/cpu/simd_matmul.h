@@ -14,8 +14,8 @@ typedef struct product {
     int64_t w_stride;
     const float *packed; /* w in panels, NULL: read w itself */
     const float *bias;   /* NULL: none */
-    float *y, *pre;      /* either may be NULL */
-    int64_t y_stride, pre_stride;
+    float *y, *slope;    /* slope: NULL where nobody wants it */
+    int64_t y_stride, slope_stride;
     rv_activation activation;
 } product;
 

@@ -14,19 +14,20 @@
         result = (cols) ? vsum(total_) / (float)(cols) : 0;      \
     } while (0)
 
-/* y = activation((x - mean) rstd scale + bias), pre before the activation */
+/* y = activation((x - mean) rstd scale + bias), and its slope */
 static void norm_row(const rv_launch *l, int64_t row, float mean, float rstd, const float *bias) {
     const int64_t cols = l->input[0].cols;
     const float *x = rv_row(&l->input[0], row), *scale = rv_f32(&l->input[1]);
-    float *y = rv_row(&l->output[0], row), *pre = rv_row(&l->output[1], row);
-    float *const first = pre ? pre : y;
-    if (!first) return;
+    float *y = rv_row(&l->output[0], row), *slope = rv_row(&l->output[1], row);
+    if (!y) return;
     for (int64_t c = 0; c < cols; c += LANES) {
         const int64_t n = cols - c;
         const vf b = bias ? vload_part(bias + c, n) : vset(0);
-        vstore_part(first + c, vfma((vload_part(x + c, n) - mean) * rstd, vload_part(scale + c, n), b), n);
+        vstore_part(y + c, vfma((vload_part(x + c, n) - mean) * rstd, vload_part(scale + c, n), b), n);
     }
-    if (y) activate((rv_activation)l->attributes.i[0], first, cols, y, cols, 1, cols);
+    const rv_activation activation = (rv_activation)l->attributes.i[0];
+    if (slope) activate_slope(activation, y, cols, slope, cols, 1, cols);
+    else activate(activation, y, cols, y, cols, 1, cols);
 }
 
 static void store_one(const rv_operand *operand, int64_t row, float value) {
@@ -48,7 +49,12 @@ static void layer_norm_run(const rv_step *step, int64_t first, int64_t last, voi
         store_one(&l->output[3], row, rstd);
     }
 }
-const rv_kernel RV_NAME(rv_layer_norm_kernel) = {.run = layer_norm_run, .ns_per_element = 0.5f};
+/* The core asks for the slopes of silu and gelu alone, and never for a slope without y. */
+static bool norm_accepts(const rv_launch *l) {
+    return !l->output[1].buffer || (l->output[0].buffer && has_slope((rv_activation)l->attributes.i[0]));
+}
+
+const rv_kernel RV_NAME(rv_layer_norm_kernel) = {.run = layer_norm_run, .accepts = norm_accepts, .ns_per_element = 0.5f};
 
 static void rms_norm_run(const rv_step *step, int64_t first, int64_t last, void *scratch) {
     (void)scratch;
@@ -62,7 +68,7 @@ static void rms_norm_run(const rv_step *step, int64_t first, int64_t last, void 
         store_one(&l->output[2], row, rstd);
     }
 }
-const rv_kernel RV_NAME(rv_rms_norm_kernel) = {.run = rms_norm_run, .ns_per_element = 0.5f};
+const rv_kernel RV_NAME(rv_rms_norm_kernel) = {.run = rms_norm_run, .accepts = norm_accepts, .ns_per_element = 0.5f};
 
 /* dx = rstd (g - mean(g) - n mean(g n)), g = dpre scale, n = (x - mean) rstd; without a mean its term goes */
 static void norm_backward(const rv_launch *l, int64_t row, const rv_operand *means, float rstd) {
