@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "envs/internal.h"
 #include "envs/table.h"
 
 static const rv_env_table *const tables[] = {
@@ -17,22 +18,8 @@ static const rv_env_table *const tables[] = {
 };
 enum { TABLE_COUNT = sizeof tables / sizeof *tables, MAX_OPTIONS = 64 };
 
-struct rv_env {
-    const rv_env_table *table;
-    void *state;
-    int64_t count;
-    rv_env_spaces spaces;
-    uint64_t identity;       /* hash of name, count and options: whose bytes a saved state is */
-    bool running;            /* was reset or loaded */
-    float *action;           /* [count, action_size], clipped */
-    float *next_observation; /* where the caller does not want them */
-    float *reward;
-    uint8_t *terminated, *truncated, *ended;
-    char message[256];
-};
-
-static rv_status fail(rv_env *env, rv_status status, const char *format, ...) RV_PRINTF(3, 4);
-static rv_status fail(rv_env *env, rv_status status, const char *format, ...) {
+#define fail rv_env_fail
+rv_status rv_env_fail(rv_env *env, rv_status status, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(env->message, sizeof env->message, format, arguments);
@@ -167,6 +154,26 @@ static bool allocate_buffers(rv_env *env) {
     return true;
 }
 
+static rv_status take_spaces(rv_env *env) {
+    env->spaces.size = sizeof env->spaces;
+    env->table->spaces(env->state, &env->spaces);
+    env->spaces.size = sizeof env->spaces;
+    rv_status status = check_spaces(env);
+    if (status == RV_OK && !allocate_buffers(env)) {
+        status = fail(env, RV_OUT_OF_MEMORY, "no memory for %lld environments", (long long)env->count);
+    }
+    return status;
+}
+
+static rv_env *allocate(const rv_env_table *table, int64_t count) {
+    rv_env *env = calloc(1, sizeof *env);
+    if (env) {
+        env->table = table;
+        env->count = count;
+    }
+    return env;
+}
+
 static rv_status create(rv_env *env, const rv_env_setting *settings, int setting_count) {
     double values[MAX_OPTIONS];
     rv_status status = check_table(env);
@@ -178,25 +185,28 @@ static rv_status create(rv_env *env, const rv_env_setting *settings, int setting
         env->state = NULL;
         return fail(env, RV_OUT_OF_MEMORY, "no memory for %lld environments %s", (long long)env->count, env->table->name);
     }
-    env->spaces.size = sizeof env->spaces;
-    env->table->spaces(env->state, &env->spaces);
-    env->spaces.size = sizeof env->spaces;
-    status = check_spaces(env);
-    if (status != RV_OK) return status;
-    if (!allocate_buffers(env)) return fail(env, RV_OUT_OF_MEMORY, "no memory for %lld environments", (long long)env->count);
     env->identity = hash(hash_start, env->table->name, strlen(env->table->name));
     env->identity = hash(env->identity, &env->count, sizeof env->count);
     env->identity = hash(env->identity, values, (size_t)env->table->option_count * sizeof *values);
-    return RV_OK;
+    return take_spaces(env);
 }
 
-static rv_env *allocate(const rv_env_table *table, int64_t count) {
-    rv_env *env = calloc(1, sizeof *env);
-    if (env) {
-        env->table = table;
-        env->count = count;
+rv_status rv_env_wrap(rv_env **env, const rv_env_table *table, void *state, const double *parameters, int parameter_count) {
+    rv_env *inner = *env, *outer = allocate(table, inner->count);
+    if (!outer) return fail(inner, RV_OUT_OF_MEMORY, "no memory for %s", table->name);
+    outer->state = state;
+    outer->inner = inner;
+    outer->identity = hash(hash(inner->identity, table->name, strlen(table->name)), parameters, (size_t)parameter_count * sizeof *parameters);
+    rv_status status = take_spaces(outer);
+    if (status != RV_OK) {
+        fail(inner, status, "%s", outer->message);
+        outer->state = NULL;
+        outer->inner = NULL;
+        rv_env_destroy(outer);
+        return status;
     }
-    return env;
+    *env = outer;
+    return RV_OK;
 }
 
 rv_status rv_env_create_from(const rv_env_table *table, int64_t count, const rv_env_setting *settings,
@@ -225,6 +235,7 @@ rv_status rv_env_create(const char *name, int64_t count, const rv_env_setting *s
 void rv_env_destroy(rv_env *env) {
     if (!env) return;
     if (env->state) env->table->destroy(env->state);
+    rv_env_destroy(env->inner);
     free(env->action);
     free(env->next_observation);
     free(env->reward);

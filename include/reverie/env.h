@@ -74,7 +74,9 @@ typedef struct rv_env_table {
     void (*reset)(void *state, const uint8_t *mask, const uint64_t *seed, float *observation);
 
     /* Steps every environment; actions are finite and within bounds. Writes where it led, the reward, and
-     * apart from each other whether the episode ended for good (terminated) or was cut short (truncated). */
+     * apart from each other whether the episode ended for good (terminated) or was cut short (truncated), as 0 or 1.
+     * An environment that ended may be stepped on before its reset (by rv_env_wrap_action_repeat); what it then
+     * gives is thrown away. */
     void (*step)(void *state, const float *action, float *next_observation, float *reward, uint8_t *terminated,
                  uint8_t *truncated);
 
