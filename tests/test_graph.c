@@ -101,6 +101,49 @@ static void test_parts(void **state) {
     rv_array_destroy(seen);
 }
 
+/* One value stored twice, where the second place overlaps the first. */
+static void test_stored_twice(void **state) {
+    (void)state;
+    rv_array *x = array_of(1, 5, (float[]){1, 2, 3, 4, 5}, "x");
+    rv_graph *graph = graph_of();
+    rv_tensor y = rv_neg(rv_fill(graph, 1, 3, 7)), z = rv_add(y, rv_read_part(graph, x, 0, 1, 3));
+    rv_store_part(x, 0, z);
+    rv_store_part(x, 1, z);
+    run(graph, 1);
+    expect(x, (float[]){-6, -6, -5, -4, 5});
+    rv_array_destroy(x);
+}
+
+/* The producer stands before a read of what its store will change. */
+static void test_read_between_producer_and_store(void **state) {
+    (void)state;
+    rv_array *x = array_of(1, 3, (float[]){1, 2, 3}, "x"), *seen = array_of(1, 3, NULL, "seen");
+    rv_graph *graph = graph_of();
+    rv_tensor y = rv_square(rv_fill(graph, 1, 2, 3));
+    rv_tensor old = rv_read(graph, x);
+    rv_store_part(x, 1, y);
+    rv_store(seen, old);
+    run(graph, 1);
+    expect(seen, (float[]){1, 2, 3});
+    expect(x, (float[]){1, 9, 9});
+    rv_array_destroy(x);
+    rv_array_destroy(seen);
+}
+
+/* A value and a column of itself, repeated, in one op: the result may not be written over it. */
+static void test_column_of_itself(void **state) {
+    (void)state;
+    rv_array *x = array_of(2, 3, (float[]){1, 2, 3, 4, 5, 6}, "x"), *out = array_of(2, 3, NULL, "out");
+    rv_graph *graph = graph_of();
+    rv_tensor y = rv_affine(rv_read(graph, x), 1, 1);
+    rv_tensor z = rv_add(rv_slice_cols(y, 0, 1), y);
+    rv_store(out, rv_add(rv_slice_cols(z, 1, 1), z));
+    run(graph, 2);
+    expect(out, (float[]){9, 10, 11, 21, 22, 23});
+    rv_array_destroy(x);
+    rv_array_destroy(out);
+}
+
 static void test_store_rows(void **state) {
     (void)state;
     rv_array *x = array_of(4, 2, (float[]){0, 0, 1, 1, 2, 2, 3, 3}, "x"), *index;
@@ -433,6 +476,7 @@ int main(void) {
 #define NAMED(function) {#function, function}
     static const named_test list[] = {
         NAMED(test_old_and_new),   NAMED(test_exchange),           NAMED(test_parts),
+        NAMED(test_stored_twice),  NAMED(test_read_between_producer_and_store), NAMED(test_column_of_itself),
         NAMED(test_store_rows),    NAMED(test_counter),            NAMED(test_zero_rows),
         NAMED(test_first_mistake_stays), NAMED(test_bad_stores_and_reads), NAMED(test_other_device),
         NAMED(test_array_gone),    NAMED(test_any_order),          NAMED(test_null_is_fine),
