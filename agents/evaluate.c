@@ -7,17 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agents/evaluator.h"
 #include "agents/linear.h"
 #include "agents/rollout.h"
-
-typedef struct evaluator {
-    rv_world_model *model;
-    rv_evaluate_options options;
-    const rv_transitions *train;
-    rv_transitions held;  /* out */
-    int64_t *start;       /* [starts]: a held-out step each, with `horizon` steps of its episode ahead */
-    rv_evaluation *out;
-} evaluator;
 
 static rv_status fail(rv_evaluation *evaluation, rv_status status, const char *text) {
     snprintf(evaluation->message, sizeof evaluation->message, "evaluate: %.200s", text);
@@ -30,49 +22,14 @@ static rv_status rollout_failed(rv_evaluation *evaluation, rv_status status, rv_
     return status;
 }
 
-/* ---- where open-loop predictions begin ------------------------------------------------------------------ */
-
-static bool pick_starts(evaluator *e, const rv_dataset *held_out) {
-    const int64_t horizon = e->options.horizon;
-    int64_t *all = calloc((size_t)e->held.steps + 1, sizeof *all), count = 0;
-    if (!all) return false;
-    for (int64_t i = 0; i < rv_dataset_episodes(held_out); i++) {
-        int64_t first, length;
-        rv_dataset_episode(held_out, i, &first, &length);
-        for (int64_t s = 0; s + horizon <= length; s++) all[count++] = first + s;
-    }
-    e->out->starts = count < e->options.starts ? count : e->options.starts;
-    for (int64_t i = 0; i < e->out->starts; i++) all[i] = all[i * count / e->out->starts]; /* never ahead of i */
-    e->start = all;
-    return true;
-}
-
-/* The truth k steps after a start: what the k-th step from it led to; k = 0 is the start itself. */
-static const float *truth_at(const evaluator *e, int64_t start, int64_t k) {
-    const int64_t o = e->held.observation_size;
-    return k == 0 ? e->held.observation + start * o : e->held.next_observation + (start + k - 1) * o;
-}
-
-/* Row r begins at start r / samples; actions are [horizon, rows, A]. */
-static void fill_inputs(const evaluator *e, int64_t rows, int64_t samples, float *observation, float *action) {
-    const int64_t o = e->held.observation_size, a = e->held.action_size;
-    for (int64_t r = 0; r < rows; r++) {
-        int64_t start = e->start[r / samples];
-        memcpy(observation + r * o, truth_at(e, start, 0), (size_t)o * sizeof(float));
-        for (int64_t t = 0; t < e->options.horizon; t++) {
-            memcpy(action + (t * rows + r) * a, e->held.action + (start + t) * a, (size_t)a * sizeof(float));
-        }
-    }
-}
-
 /* ---- one step -------------------------------------------------------------------------------------------- */
 
 typedef struct sums {
     double *change, *change_square, *error_square; /* [O] */
-    double reward_square;
+    double reward, reward_square, reward_error; /* sums of it, its square, the squared error */
 } sums;
 
-static void add_steps(const evaluator *e, int64_t first, int64_t count, const rv_rollout *rollout, sums *s) {
+static void add_steps(const rv_evaluator *e, int64_t first, int64_t count, const rv_rollout *rollout, sums *s) {
     const int64_t o = e->held.observation_size;
     for (int64_t i = 0; i < count; i++) {
         for (int64_t d = 0; d < o; d++) {
@@ -83,17 +40,19 @@ static void add_steps(const evaluator *e, int64_t first, int64_t count, const rv
             s->change_square[d] += change * change;
             s->error_square[d] += error * error;
         }
-        double error = (double)rollout->reward[i] - (double)e->held.reward[first + i];
-        s->reward_square += error * error;
+        double reward = e->held.reward[first + i], error = (double)rollout->reward[i] - reward;
+        s->reward += reward;
+        s->reward_square += reward * reward;
+        s->reward_error += error * error;
     }
 }
 
-static rv_status one_step(evaluator *e) {
+static rv_status one_step(rv_evaluator *e) {
     const int64_t o = e->held.observation_size, a = e->held.action_size, n = e->held.steps, rows = n < 512 ? n : 512;
     rv_rollout rollout;
     double *memory = calloc((size_t)o, 3 * sizeof *memory);
     if (!memory) return fail(e->out, RV_OUT_OF_MEMORY, "no memory");
-    sums s = {memory, memory + o, memory + 2 * o, 0.0};
+    sums s = {memory, memory + o, memory + 2 * o, 0.0, 0.0, 0.0};
     rv_status status = rv_rollout_make(&rollout, e->model, rows, 1, false, 0);
     for (int64_t first = 0; status == RV_OK && first < n; first += rows) {
         int64_t count = n - first < rows ? n - first : rows;
@@ -106,7 +65,8 @@ static rv_status one_step(evaluator *e) {
         double variance = s.change_square[d] - s.change[d] * s.change[d] / (double)n;
         e->out->change_r2[d] = variance > 0.0 ? 1.0 - s.error_square[d] / variance : 0.0;
     }
-    e->out->reward_rmse = sqrt(s.reward_square / (double)n);
+    e->out->reward_rmse = sqrt(s.reward_error / (double)n);
+    e->out->reward_deviation = sqrt(fmax(s.reward_square - s.reward * s.reward / (double)n, 0.0) / (double)n);
     e->out->transitions = n;
     free(memory);
     return rollout_failed(e->out, status, &rollout);
@@ -114,14 +74,14 @@ static rv_status one_step(evaluator *e) {
 
 /* ---- open loop ------------------------------------------------------------------------------------------- */
 
-static void baselines(const evaluator *e, const rv_linear_fit *fit, double *state, double *scratch) {
+static void baselines(const rv_evaluator *e, const rv_linear_fit *fit, double *state, double *scratch) {
     const int64_t o = e->held.observation_size, horizon = e->options.horizon, starts = e->out->starts;
     for (int64_t i = 0; i < starts; i++) {
-        const float *begin = truth_at(e, e->start[i], 0);
+        const float *begin = rv_evaluator_truth(&e->held, e->start[i], 0);
         for (int64_t d = 0; d < o; d++) state[d] = begin[d];
         for (int64_t k = 1; k <= horizon; k++) {
             rv_linear_fit_step(fit, state, e->held.action + (e->start[i] + k - 1) * e->held.action_size, scratch);
-            const float *truth = truth_at(e, e->start[i], k);
+            const float *truth = rv_evaluator_truth(&e->held, e->start[i], k);
             for (int64_t d = 0; d < o; d++) {
                 double repeat = (double)begin[d] - (double)truth[d], linear = state[d] - (double)truth[d];
                 e->out->repeat_rmse[(k - 1) * o + d] += repeat * repeat;
@@ -135,7 +95,7 @@ static void baselines(const evaluator *e, const rv_linear_fit *fit, double *stat
     }
 }
 
-static rv_status linear_baseline(evaluator *e) {
+static rv_status linear_baseline(rv_evaluator *e) {
     rv_linear_fit fit;
     double *state = calloc((size_t)e->held.observation_size, 2 * sizeof *state);
     rv_status status = rv_linear_fit_make(e->train, &fit);
@@ -146,13 +106,13 @@ static rv_status linear_baseline(evaluator *e) {
     return status == RV_OK ? RV_OK : fail(e->out, status, "linear regression: no memory");
 }
 
-static void open_loop_errors(evaluator *e, const rv_rollout *rollout) {
+static void open_loop_errors(rv_evaluator *e, const rv_rollout *rollout) {
     const int64_t o = e->held.observation_size, starts = e->out->starts;
     for (int64_t k = 1; k <= e->options.horizon; k++) {
         for (int64_t d = 0; d < o; d++) {
             double error = 0.0, sum = 0.0, square = 0.0;
             for (int64_t i = 0; i < starts; i++) {
-                double truth = truth_at(e, e->start[i], k)[d];
+                double truth = rv_evaluator_truth(&e->held, e->start[i], k)[d];
                 double off = (double)rollout->predicted[((k - 1) * starts + i) * o + d] - truth;
                 error += off * off;
                 sum += truth;
@@ -160,27 +120,35 @@ static void open_loop_errors(evaluator *e, const rv_rollout *rollout) {
             }
             double mean = sum / (double)starts;
             e->out->model_rmse[(k - 1) * o + d] = sqrt(error / (double)starts);
-            e->out->truth_deviation[(k - 1) * o + d] = sqrt(fmax(square / (double)starts - mean * mean, 0.0));
+            double variance = fmax(square / (double)starts - mean * mean, 0.0);
+            e->out->truth_deviation[(k - 1) * o + d] = sqrt(variance);
+            e->out->open_loop_r2[(k - 1) * o + d] = variance > 0.0 ? 1.0 - error / (double)starts / variance : 0.0;
         }
+        double error = 0.0;
+        for (int64_t i = 0; i < starts; i++) {
+            double off = (double)rollout->reward[(k - 1) * starts + i] - (double)e->held.reward[e->start[i] + k - 1];
+            error += off * off;
+        }
+        e->out->open_loop_reward_rmse[k - 1] = sqrt(error / (double)starts);
     }
 }
 
-static void keep_first_start(evaluator *e, const rv_rollout *rollout) {
+static void keep_first_start(rv_evaluator *e, const rv_rollout *rollout) {
     const int64_t o = e->held.observation_size, a = e->held.action_size;
     for (int64_t k = 0; k <= e->options.horizon; k++) {
         for (int64_t d = 0; d < o; d++) {
-            e->out->truth[k * o + d] = truth_at(e, e->start[0], k)[d];
+            e->out->truth[k * o + d] = rv_evaluator_truth(&e->held, e->start[0], k)[d];
             e->out->mean[k * o + d] = k == 0 ? e->out->truth[d] : (double)rollout->predicted[(k - 1) * rollout->rows * o + d];
         }
     }
     memcpy(e->out->action, e->held.action + e->start[0] * a, (size_t)(e->options.horizon * a) * sizeof(float));
 }
 
-static rv_status open_loop(evaluator *e) {
+static rv_status open_loop(rv_evaluator *e) {
     rv_rollout rollout;
     rv_status status = rv_rollout_make(&rollout, e->model, e->out->starts, e->options.horizon, false, 0);
     if (status == RV_OK) {
-        fill_inputs(e, e->out->starts, 1, rollout.observation, rollout.action);
+        rv_evaluator_fill(&e->held, e->start, e->out->starts, 1, e->options.horizon, rollout.observation, rollout.action);
         status = rv_rollout_run(&rollout);
     }
     if (status == RV_OK) {
@@ -190,22 +158,28 @@ static rv_status open_loop(evaluator *e) {
     return rollout_failed(e->out, status, &rollout);
 }
 
+/* One figure a horizon: over the dimensions, each in units of its own deviation over all held-out steps. */
+static void pool_errors(rv_evaluator *e) {
+    const int64_t o = e->held.observation_size, n = e->held.steps;
+    double *const from[] = {e->out->model_rmse, e->out->repeat_rmse, e->out->linear_rmse};
+    double *const to[] = {e->out->model_error, e->out->repeat_error, e->out->linear_error};
+    for (int64_t d = 0; d < o; d++) {
+        double sum = 0.0, square = 0.0;
+        for (int64_t s = 0; s < n; s++) sum += e->held.observation[s * o + d];
+        for (int64_t s = 0; s < n; s++) square += pow(e->held.observation[s * o + d] - sum / (double)n, 2);
+        if (!(square > 0.0)) continue;
+        for (int i = 0; i < 3; i++) {
+            for (int64_t k = 0; k < e->options.horizon; k++) to[i][k] += from[i][k * o + d] * from[i][k * o + d] / (square / (double)n);
+        }
+    }
+    for (int i = 0; i < 3; i++) {
+        for (int64_t k = 0; k < e->options.horizon; k++) to[i][k] = sqrt(to[i][k] / (double)o);
+    }
+}
+
 /* ---- uncertainty ----------------------------------------------------------------------------------------- */
 
-static int ascending(const void *a, const void *b) {
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
-/* Linear interpolation between the two nearest, as numpy does. */
-static double quantile(const float *sorted, int64_t count, double q) {
-    double at = q * (double)(count - 1);
-    int64_t i = (int64_t)at;
-    if (i + 1 >= count) return sorted[count - 1];
-    return (double)sorted[i] + (at - (double)i) * ((double)sorted[i + 1] - (double)sorted[i]);
-}
-
-static void count_inside(evaluator *e, const rv_rollout *rollout, int64_t bands, float *sorted) {
+static void count_inside(rv_evaluator *e, const rv_rollout *rollout, int64_t bands, float *sorted) {
     const int64_t o = e->held.observation_size, samples = e->options.samples;
     for (int64_t k = 1; k <= e->options.horizon; k++) {
         int64_t in_50 = 0, in_90 = 0;
@@ -214,11 +188,11 @@ static void count_inside(evaluator *e, const rv_rollout *rollout, int64_t bands,
             for (int64_t s = 0; s < samples; s++) {
                 sorted[s] = rollout->predicted[((k - 1) * rollout->rows + band * samples + s) * o + d];
             }
-            qsort(sorted, (size_t)samples, sizeof *sorted, ascending);
-            double truth = truth_at(e, e->start[band * e->out->starts / bands], k)[d];
-            double low = quantile(sorted, samples, 0.05), high = quantile(sorted, samples, 0.95);
+            qsort(sorted, (size_t)samples, sizeof *sorted, rv_ascending);
+            double truth = rv_evaluator_truth(&e->held, e->start[band * e->out->starts / bands], k)[d];
+            double low = rv_sorted_quantile(sorted, samples, 0.05), high = rv_sorted_quantile(sorted, samples, 0.95);
             in_90 += truth >= low && truth <= high;
-            in_50 += truth >= quantile(sorted, samples, 0.25) && truth <= quantile(sorted, samples, 0.75);
+            in_50 += truth >= rv_sorted_quantile(sorted, samples, 0.25) && truth <= rv_sorted_quantile(sorted, samples, 0.75);
             if (band == 0) {
                 e->out->low[k * o + d] = low;
                 e->out->high[k * o + d] = high;
@@ -230,18 +204,16 @@ static void count_inside(evaluator *e, const rv_rollout *rollout, int64_t bands,
     for (int64_t d = 0; d < o; d++) e->out->low[d] = e->out->high[d] = e->out->truth[d];
 }
 
-static rv_status uncertainty(evaluator *e) {
+static rv_status uncertainty(rv_evaluator *e) {
     const int64_t samples = e->options.samples, bands = e->options.bands < e->out->starts ? e->options.bands : e->out->starts;
     rv_rollout rollout;
     float *sorted = calloc((size_t)samples, sizeof *sorted);
-    int64_t *all = e->start, *some = calloc((size_t)bands, sizeof *some);
+    int64_t *some = calloc((size_t)bands, sizeof *some);
     rv_status status = rv_rollout_make(&rollout, e->model, bands * samples, e->options.horizon, true, e->options.seed);
     if (!sorted || !some) status = RV_OUT_OF_MEMORY;
     if (status == RV_OK) {
-        for (int64_t i = 0; i < bands; i++) some[i] = all[i * e->out->starts / bands];
-        e->start = some;
-        fill_inputs(e, bands * samples, samples, rollout.observation, rollout.action);
-        e->start = all;
+        for (int64_t i = 0; i < bands; i++) some[i] = e->start[i * e->out->starts / bands];
+        rv_evaluator_fill(&e->held, some, bands * samples, samples, e->options.horizon, rollout.observation, rollout.action);
         status = rv_rollout_run(&rollout);
     }
     if (status == RV_OK) count_inside(e, &rollout, bands, sorted);
@@ -252,39 +224,36 @@ static rv_status uncertainty(evaluator *e) {
 
 /* ---- the whole ------------------------------------------------------------------------------------------- */
 
+static bool make_list(double **list, int64_t rows, int64_t cols) {
+    *list = calloc((size_t)rows, (size_t)cols * sizeof **list);
+    return *list != NULL;
+}
+
 static bool allocate(rv_evaluation *out, int64_t o, int64_t a, int64_t horizon) {
-    double **const lists[] = {&out->model_rmse, &out->repeat_rmse, &out->linear_rmse, &out->truth_deviation,
-                              &out->truth,      &out->mean,        &out->low,         &out->high};
+    double **const rows[] = {&out->model_rmse, &out->repeat_rmse, &out->linear_rmse, &out->truth_deviation, &out->open_loop_r2,
+                             &out->truth,      &out->mean,        &out->low,         &out->high};
+    double **const columns[] = {&out->model_error, &out->repeat_error, &out->linear_error, &out->open_loop_reward_rmse,
+                                &out->inside_50,   &out->inside_90};
     bool ok = true;
-    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
-        *lists[i] = calloc((size_t)horizon + 1, (size_t)o * sizeof(double));
-        ok = ok && *lists[i];
-    }
-    out->change_r2 = calloc((size_t)o, sizeof(double));
-    out->inside_50 = calloc((size_t)horizon, sizeof(double));
-    out->inside_90 = calloc((size_t)horizon, sizeof(double));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) ok = make_list(rows[i], horizon + 1, o) && ok;
+    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) ok = make_list(columns[i], horizon, 1) && ok;
+    ok = make_list(&out->change_r2, 1, o) && ok;
     out->action = calloc((size_t)horizon, (size_t)a * sizeof(float));
-    return ok && out->change_r2 && out->inside_50 && out->inside_90 && out->action;
+    return ok && out->action;
 }
 
 void rv_evaluation_destroy(rv_evaluation *evaluation) {
     if (!evaluation) return;
-    free(evaluation->change_r2);
-    free(evaluation->model_rmse);
-    free(evaluation->repeat_rmse);
-    free(evaluation->linear_rmse);
-    free(evaluation->truth_deviation);
-    free(evaluation->inside_50);
-    free(evaluation->inside_90);
-    free(evaluation->truth);
-    free(evaluation->mean);
-    free(evaluation->low);
-    free(evaluation->high);
+    double *const lists[] = {evaluation->change_r2,    evaluation->model_rmse,   evaluation->repeat_rmse,  evaluation->linear_rmse,
+                             evaluation->truth_deviation, evaluation->open_loop_r2, evaluation->model_error,  evaluation->repeat_error,
+                             evaluation->linear_error, evaluation->open_loop_reward_rmse, evaluation->inside_50, evaluation->inside_90,
+                             evaluation->truth,        evaluation->mean,         evaluation->low,          evaluation->high};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) free(lists[i]);
     free(evaluation->action);
     free(evaluation);
 }
 
-static rv_status take_options(evaluator *e, const rv_evaluate_options *options) {
+static rv_status take_options(rv_evaluator *e, const rv_evaluate_options *options) {
     if (options && options->size != sizeof *options) return fail(e->out, RV_INVALID_ARGUMENT, "options of another size");
     if (options) e->options = *options;
     rv_evaluate_options *o = &e->options;
@@ -300,7 +269,7 @@ static rv_status take_options(evaluator *e, const rv_evaluate_options *options) 
     return RV_OK;
 }
 
-static rv_status check_data(evaluator *e) {
+static rv_status check_data(rv_evaluator *e) {
     const rv_world_model_options *m = rv_world_model_options_get(e->model);
     const rv_transitions *const data[] = {e->train, &e->held};
     for (int i = 0; i < 2; i++) {
@@ -312,13 +281,14 @@ static rv_status check_data(evaluator *e) {
     return RV_OK;
 }
 
-static rv_status evaluate(evaluator *e, const rv_dataset *held_out, const rv_evaluate_options *options) {
+static rv_status evaluate(rv_evaluator *e, const rv_dataset *held_out, const rv_evaluate_options *options) {
     rv_status status = take_options(e, options);
     if (status == RV_OK) status = check_data(e);
     if (status != RV_OK) return status;
     e->out->observation_size = e->held.observation_size;
     e->out->horizon = e->options.horizon;
-    if (!allocate(e->out, e->held.observation_size, e->held.action_size, e->options.horizon) || !pick_starts(e, held_out)) {
+    e->start = rv_evaluator_pick_starts(held_out, e->options.horizon, e->options.starts, &e->out->starts);
+    if (!e->start || !allocate(e->out, e->held.observation_size, e->held.action_size, e->options.horizon)) {
         return fail(e->out, RV_OUT_OF_MEMORY, "no memory");
     }
     if (e->out->starts == 0) {
@@ -329,6 +299,7 @@ static rv_status evaluate(evaluator *e, const rv_dataset *held_out, const rv_eva
     status = one_step(e);
     if (status == RV_OK) status = open_loop(e);
     if (status == RV_OK) status = linear_baseline(e);
+    if (status == RV_OK) pool_errors(e);
     if (status == RV_OK) status = uncertainty(e);
     return status;
 }
@@ -339,7 +310,7 @@ rv_status rv_evaluate_world_model(rv_world_model *model, const rv_transitions *t
     *evaluation = calloc(1, sizeof **evaluation);
     if (!*evaluation) return RV_OUT_OF_MEMORY;
     if (!model || !train || !held_out) return fail(*evaluation, RV_INVALID_ARGUMENT, "a model, training data and held-out data are needed");
-    evaluator e = {.model = model, .train = train, .held = rv_dataset_transitions(held_out), .out = *evaluation};
+    rv_evaluator e = {.model = model, .train = train, .held = rv_dataset_transitions(held_out), .out = *evaluation};
     rv_status status = evaluate(&e, held_out, options);
     free(e.start);
     return status;

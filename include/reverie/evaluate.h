@@ -35,10 +35,15 @@ typedef struct rv_evaluation {
     int64_t transitions, starts;    /* how many the figures are means over */
     double *change_r2;              /* [O]: 1 - squared error / variance of the change in one step; 0 where nothing changes */
     double reward_rmse;             /* in one step */
+    double reward_deviation;        /* of the true rewards: what always saying their mean would err by */
     double *model_rmse;             /* [horizon, O]: open loop, root of the mean squared error */
     double *repeat_rmse;            /* [horizon, O]: repeating the last observation */
     double *linear_rmse;            /* [horizon, O]: linear regression */
     double *truth_deviation;        /* [horizon, O]: standard deviation of the truth over the starts */
+    double *open_loop_r2;           /* [horizon, O]: 1 - (model_rmse / truth_deviation)^2; 0 where the truth is one value */
+    double *model_error, *repeat_error, *linear_error; /* [horizon]: root of the mean over the dimensions of the squared error, each
+                                     * in units of its variance over all held-out steps */
+    double *open_loop_reward_rmse;  /* [horizon] */
     double *inside_50, *inside_90;  /* [horizon]: share of truths within the middle 50 % and 90 % of the samples */
     double *truth, *mean, *low, *high; /* [horizon + 1, O]: the first start in full; row 0 is what the model saw,
                                         * `mean` the rollout of means, `low` to `high` 90 % of the samples */
@@ -52,6 +57,15 @@ typedef struct rv_evaluation {
 RV_API rv_status rv_evaluate_world_model(rv_world_model *model, const rv_transitions *train, const rv_dataset *held_out,
                                          const rv_evaluate_options *options, rv_evaluation **evaluation);
 RV_API void rv_evaluation_destroy(rv_evaluation *evaluation); /* NULL is fine */
+
+/* How far drawn predictions must lie from the one without draws so that 90 % of them hold 90 % of the truth, k steps
+ * ahead and dimension by dimension, measured on data that the model was not trained on (split conformal prediction,
+ * Romano et al., 2019, of the model's own bands): sets rv_world_model_stretch, of all rows where the horizon is
+ * RV_STRETCH_STEPS or less. Of the options it takes horizon, samples, seed and bands (128 here). To be called after
+ * training; a checkpoint holds the result.
+ * Errors: WRONG_STATE (the model was not made `calibrated`), SHAPE_MISMATCH, INVALID_ARGUMENT (no episode of `horizon`
+ * steps, or options out of range), OUT_OF_MEMORY, and those of a plan; on any of them the stretch is as it was. */
+RV_API rv_status rv_calibrate_world_model(rv_world_model *model, const rv_dataset *validation, const rv_evaluate_options *options);
 
 /* Means of the latents of `count` observations [count, observation_size] -> latent [count, latent_size]. */
 RV_API rv_status rv_evaluate_latents(rv_world_model *model, const float *observation, int64_t count, float *latent);
