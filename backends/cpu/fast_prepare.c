@@ -6,8 +6,8 @@
 /* Guesses that decide about cutting and waking threads, never about results. */
 static const double flops_per_ns = 100, bytes_per_ns = 15;
 static const double worth_waking_ns = 3000; /* of a section's work */
-static const double slice_ns = 6000, piece_ns = 2000;
-enum { LAUNCH_NS = 20, SLICE_BYTES = 256 << 10, PRODUCT_ROWS = 16, PRODUCT_ROWS_GOOD = 64, SLICE_ROWS_MAX = 256 };
+static const double slice_ns = 4000, piece_ns = 2000;
+enum { LAUNCH_NS = 20, SLICE_BYTES = 256 << 10, PRODUCT_ROWS_MIN = 8, PRODUCT_ROWS_MAX = 256 };
 
 /* ---- steps -------------------------------------------------------------------------------------------- */
 
@@ -160,29 +160,26 @@ static void flatten_section(const rv_fast_program *program, rv_section *section)
 }
 
 /* Rows of a slice. Which rows share one changes no bit, so it may look at the number of threads. A product reads its weights
- * once a slice: few large slices are better there, one a thread at least; elsewhere what a slice makes should stay in cache. */
-static double slice_rows(const rv_fast_program *program, double rows, double ns, double bytes, bool product, bool packed) {
-    double slice = slice_ns / (ns / rows);
+ * once a slice: as few slices as give every thread one; elsewhere what a slice makes should stay in cache. */
+static double slice_rows(const rv_fast_program *program, double rows, double ns, double bytes, bool product) {
     if (product) {
-        const double share = rows / program->threads, least = packed ? 128 : PRODUCT_ROWS;
-        if (slice < share && share <= 2 * PRODUCT_ROWS_GOOD) slice = share;
-        if (slice < least) slice = least;
-        return slice < SLICE_ROWS_MAX ? slice : SLICE_ROWS_MAX;
+        const double share = rows / program->threads;
+        return share < PRODUCT_ROWS_MIN ? PRODUCT_ROWS_MIN : share > PRODUCT_ROWS_MAX ? PRODUCT_ROWS_MAX : share;
     }
-    return slice * bytes / rows < SLICE_BYTES ? slice : SLICE_BYTES / (bytes / rows);
+    const double slice = slice_ns / (ns / rows), most = SLICE_BYTES / (bytes / rows);
+    return slice < most ? slice : most;
 }
 
 void rv_fast_cut_rows(const rv_fast_program *program, rv_section *section) {
     double ns = 0, bytes = 0;
-    bool product = false, packed = false;
+    bool product = false;
     for (int64_t i = section->first; i < section->first + section->count; i++) {
         const rv_launch *launch = &program->steps[i].launch;
         ns += program->steps[i].ns;
         product |= launch->flops > 0;
-        packed |= program->steps[i].packed[0] && launch->op != RV_OP_MATMUL;
         for (int k = 0; k < launch->output_count; k++) bytes += 4.0 * (double)rv_operand_count(&launch->output[k]);
     }
-    const double rows = (double)(section->rows ? section->rows : 1), slice = slice_rows(program, rows, ns, bytes, product, packed);
+    const double rows = (double)(section->rows ? section->rows : 1), slice = slice_rows(program, rows, ns, bytes, product);
     section->slice = slice >= rows ? section->rows : slice < 1 ? 1 : (int64_t)slice;
     if (section->slice > 16 && section->slice < section->rows) section->slice = (section->slice + 15) / 16 * 16; /* whole vectors */
     if (!section->slice) section->slice = 1;

@@ -37,6 +37,7 @@ enum { LANES = 4, REGISTERS = 16 };
 
 typedef float vf __attribute__((vector_size(LANES * 4)));
 typedef int32_t vi __attribute__((vector_size(LANES * 4)));
+typedef uint32_t vu __attribute__((vector_size(LANES * 4))); /* where bits may wrap */
 #if defined(__AVX512F__)
 typedef __mmask16 vm;
 #else

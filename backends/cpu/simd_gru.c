@@ -8,7 +8,7 @@
 #include "backends/cpu/simd_matmul.h"
 
 enum { RESET, UPDATE, NEW, GATES };
-enum { WIDTH = GATES * LANES };
+enum { WIDTH = GATES * LANES, CHAIN = 128, BLOCK_ROWS = 256 };
 
 /* One weight as the tiles read it: for units [unit, unit + LANES), gate g's vector of row k is at
  * at[k * stride + g * gap]. */
@@ -29,19 +29,23 @@ static void gather_bias(const rv_operand *b, int64_t hidden, int64_t unit, int64
         vstore(to + g * LANES, from ? vload_part(from + g * hidden + unit, count) : vset(0));
 }
 
-/* sums[row][gate] = x w + bias */
-static void gate_sums(const float *x, int64_t x_stride, int64_t depth, int rows, const gate_weight *w, const float *bias, float *sums) {
-    tile t = {.part = {{x, x_stride, 1, 0}}, .parts = 1, .b = w->at, .b_stride = w->stride, .b_gap = w->gap,
-              .c = sums, .c_stride = WIDTH, .bias = bias, .bias_gap = LANES};
+/* sums[row][gate] = x w + bias for rows [first, last): CHAIN of k at a time, whose part of w stays in L1 */
+static void gate_sums(const rv_operand *x, int64_t first, int64_t last, gate_weight w, const float *bias, float *sums) {
+    const int64_t stride = x->rows == 1 ? 0 : x->stride;
     int64_t k = 0;
     do {
-        t.part[0].depth = depth - k < DEPTH ? depth - k : DEPTH;
-        tile_run(&t, rows, GATES);
-        t.part[0].a += t.part[0].depth;
-        t.b += t.part[0].depth * w->stride;
-        k += t.part[0].depth;
-        t.add = 1;
-    } while (k < depth);
+        const int64_t depth = x->cols - k < CHAIN ? x->cols - k : CHAIN;
+        tile t = {.part = {{rv_row(x, first) + k, stride, 1, depth}}, .parts = 1, .b = w.at + k * w.stride, .b_stride = w.stride,
+                  .b_gap = w.gap, .c = sums, .c_stride = WIDTH, .bias = bias, .bias_gap = LANES, .add = k > 0};
+        for (int64_t row = first; row < last;) {
+            const int height = tile_height(last - row, GATES);
+            tile_run(&t, height, GATES);
+            t.part[0].a += height * stride;
+            t.c += height * WIDTH;
+            row += height;
+        }
+        k += depth;
+    } while (k < x->cols);
 }
 
 /* h' and what the gradient keeps, of one row's units. */
@@ -62,24 +66,23 @@ INLINE void make_gates(const rv_launch *l, int64_t row, int64_t unit, int64_t n,
     }
 }
 
-static void gru_cell_run(const rv_step *step, int64_t first, int64_t last, void *scratch) {
+static void gru_rows(const rv_step *step, int64_t first, int64_t last, float *scratch) {
     const rv_launch *l = &step->launch;
-    const rv_operand *x = &l->input[0], *h = &l->input[1];
-    const int64_t hidden = h->cols;
-    float *const from_x = scratch, *const from_h = from_x + TILE_GATE_ROWS * WIDTH;
-    float *const bias_x = from_h + TILE_GATE_ROWS * WIDTH, *const bias_h = bias_x + WIDTH;
+    const int64_t hidden = l->input[1].cols;
+    float *const from_x = scratch, *const from_h = from_x + BLOCK_ROWS * WIDTH;
     for (int64_t unit = 0; unit < hidden; unit += LANES) {
-        const int64_t count = hidden - unit;
-        const gate_weight w_x = weight_at(&l->input[2], step->packed[0], unit), w_h = weight_at(&l->input[3], step->packed[1], unit);
-        gather_bias(&l->input[4], hidden, unit, count, bias_x);
-        gather_bias(&l->input[5], hidden, unit, count, bias_h);
-        for (int64_t row = first; row < last;) {
-            const int height = tile_height(last - row, GATES);
-            gate_sums(rv_row(x, row), x->rows == 1 ? 0 : x->stride, x->cols, height, &w_x, bias_x, from_x);
-            gate_sums(rv_row(h, row), h->rows == 1 ? 0 : h->stride, hidden, height, &w_h, bias_h, from_h);
-            for (int i = 0; i < height; i++, row++) make_gates(l, row, unit, count, from_x + i * WIDTH, from_h + i * WIDTH);
-        }
+        float bias[2][WIDTH];
+        for (int i = 0; i < 2; i++) gather_bias(&l->input[4 + i], hidden, unit, hidden - unit, bias[i]);
+        gate_sums(&l->input[0], first, last, weight_at(&l->input[2], step->packed[0], unit), bias[0], from_x);
+        gate_sums(&l->input[1], first, last, weight_at(&l->input[3], step->packed[1], unit), bias[1], from_h);
+        for (int64_t row = first; row < last; row++)
+            make_gates(l, row, unit, hidden - unit, from_x + (row - first) * WIDTH, from_h + (row - first) * WIDTH);
     }
+}
+
+static void gru_cell_run(const rv_step *step, int64_t first, int64_t last, void *scratch) {
+    for (int64_t row = first; row < last; row += BLOCK_ROWS)
+        gru_rows(step, row, row + BLOCK_ROWS < last ? row + BLOCK_ROWS : last, scratch);
 }
 
 /* A last vector of units must not run over into the next gate; and many rows pay for bringing the gates together. */

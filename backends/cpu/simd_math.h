@@ -63,8 +63,9 @@ INLINE vf vlog_tail(vf f) {
 
 /* log(x 2^shift) of a normal, positive, finite x */
 INLINE vf vlog_normal(vf x, vf shift) {
-    const vi bits = vbits(x), e = (bits - 0x3f3504f3) >> 23; /* so that the mantissa is in [sqrt(1/2), sqrt(2)) */
-    const vf f = vfrombits(bits - (e << 23)) - 1.0f, k = vfloat(e) + shift;
+    const vu bits = (vu)vbits(x);
+    const vi e = (vi)(bits - 0x3f3504f3u) >> 23; /* so that the mantissa is in [sqrt(1/2), sqrt(2)) */
+    const vf f = vfrombits((vi)(bits - ((vu)e << 23))) - 1.0f, k = vfloat(e) + shift;
     return vfma(k, vset(0.693359375f), f + vfma(k, vset(-2.12194440e-4f), vlog_tail(f)));
 }
 

@@ -20,11 +20,16 @@ size_t RV_NAME(rv_pack_size)(const rv_pack *pack) {
     return (size_t)(RV_NAME(rv_pack_panels)(pack) * pack_width(pack) * pack_depth(pack));
 }
 
+enum { AHEAD = 16 }; /* rows: far apart in memory, they come one by one unless asked for early */
+
 /* Columns [0, cols) of `rows` rows, side by side `width` wide, the rest zero. */
 static void copy_columns(const float *from, int64_t rows, int64_t cols, int64_t stride, float *to, int64_t width) {
     if (cols >= PANEL && width == PANEL) {
-        for (int64_t r = 0; r < rows; r++, from += stride, to += width)
+        for (int64_t r = 0; r < rows; r++, from += stride, to += width) {
+            if (r + AHEAD < rows)
+                UNROLL for (int c = 0; c < PANEL; c += 16) __builtin_prefetch(from + AHEAD * stride + c);
             UNROLL for (int c = 0; c < PANEL; c += LANES) vstore(to + c, vload(from + c));
+        }
         return;
     }
     for (int64_t r = 0; r < rows; r++, from += stride, to += width) {

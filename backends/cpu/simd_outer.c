@@ -1,6 +1,6 @@
 /* backends/cpu/simd_outer.c: products that contract over rows: linear_wgrad, matmul of a transposed matrix.
  *
- * The result is cut into blocks; a block goes through all rows, DEPTH of them at a time, so that every output
+ * The result is cut into blocks; a block goes through all rows, CHAIN of them at a time, so that every output
  * is one fixed chain of sums whoever computes it. Blocks are the step's pieces.
  */
 #include "backends/cpu/simd_matmul.h"
@@ -18,78 +18,121 @@ typedef struct outer {
     int64_t y_stride;
 } outer;
 
-enum { BLOCK_ROWS_MAX = 512, BLOCK_COLS_MAX = 128, BLOCK_WORK = 1 << 18 }; /* work: multiply-adds of a piece worth handing out */
+/* A block is large enough to be worth handing out and to use what it loads several times, and there are enough of them. */
+enum { CHAIN = 128 }; /* rows of one chain of multiply-adds */
+enum { BLOCK_ROWS_MAX = 128, BLOCK_COLS_MAX = 4 * PANEL, BLOCK_WORK = 1 << 18, BLOCKS_ENOUGH = 32 };
 
 typedef struct blocks {
     int64_t rows, cols; /* of a block */
 } blocks;
 
-static blocks block_size(int64_t depth) {
-    blocks b = {32, PANEL};
-    while (b.rows * b.cols * depth < BLOCK_WORK && b.rows < BLOCK_ROWS_MAX) {
-        if (b.cols < BLOCK_COLS_MAX && b.cols <= b.rows) b.cols *= 2;
-        else b.rows *= 2;
-    }
-    return b;
-}
-
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-static int64_t block_count(const outer *o) {
-    const blocks b = block_size(o->depth);
+static int64_t count_blocks(const outer *o, blocks b) {
     int64_t rows = 0;
     for (int i = 0; i < o->parts; i++) rows += ceil_div(o->x_cols[i], b.rows);
     return rows * ceil_div(o->cols, b.cols);
 }
 
-/* Columns of d, zeros beyond the last, side by side. */
-static void copy_panel(const float *d, int64_t stride, int64_t rows, int64_t width, float *to) {
-    for (int64_t r = 0; r < rows; r++, d += stride, to += PANEL)
-        for (int64_t c = 0; c < PANEL; c += LANES) vstore(to + c, c < width ? vload_part(d + c, width - c) : vset(0));
+static blocks block_size(const outer *o) {
+    blocks b = {32, PANEL};
+    while (b.rows * b.cols * o->depth < BLOCK_WORK || count_blocks(o, b) > BLOCKS_ENOUGH) {
+        if (b.cols <= b.rows && b.cols < BLOCK_COLS_MAX) b.cols *= 2;
+        else if (b.rows < BLOCK_ROWS_MAX) b.rows *= 2;
+        else if (b.cols < BLOCK_COLS_MAX) b.cols *= 2;
+        else break;
+    }
+    return b;
 }
 
-/* Adds rows [k, k + depth) to a block's panel. */
-static void outer_panel(const outer *o, int part, int64_t row, int64_t rows, int64_t column, int64_t k, int64_t depth,
-                        float *scratch) {
+static int64_t block_count(const outer *o) { return count_blocks(o, block_size(o)); }
+
+enum { AHEAD = 8, FULL_ROWS = PANEL_VECTORS == 4 ? 6 : TILE_ROWS }; /* rows of a tile as wide as a panel */
+
+/* Columns of d, zeros beyond the last, side by side. */
+static void copy_panel(const float *d, int64_t stride, int64_t rows, int64_t width, float *to) {
+    for (int64_t r = 0; r < rows; r++, d += stride, to += PANEL) {
+        if (r + AHEAD < rows) __builtin_prefetch(d + AHEAD * stride);
+        for (int64_t c = 0; c < PANEL; c += LANES) vstore(to + c, c < width ? vload_part(d + c, width - c) : vset(0));
+    }
+}
+
+/* Columns of x, as many as a tile has rows side by side, so that a tile finds what it reads in few cache lines. */
+static void copy_tiles(const float *x, int64_t stride, int64_t depth, int64_t rows, float *to) {
+    for (int64_t k = 0; k < depth; k++, x += stride) {
+        if (k + AHEAD < depth)
+            for (int64_t c = 0; c < rows; c += 16) __builtin_prefetch(x + AHEAD * stride + c);
+        for (int64_t c = 0; c < rows; c += FULL_ROWS)
+            memcpy(to + c * depth + k * FULL_ROWS, x + c, sizeof(float) * (size_t)(rows - c < FULL_ROWS ? rows - c : FULL_ROWS));
+    }
+}
+
+/* One block: rows [row, row + rows) of part's share of y, columns [column, column + cols), and the thread's memory for it. */
+typedef struct block {
+    const outer *o;
+    int part;
+    int64_t row, rows, column, cols, y_row;
+    const float *x, *tiles; /* the block's columns of x, from row k on, and what copy_tiles makes of them, or NULL */
+    float *ragged, *panel; /* results of a ragged panel; a panel's d */
+} block;
+
+/* Adds rows [k, k + depth) of x and d to one panel. */
+static void add_panel(const block *b, int64_t column, int64_t k, int64_t depth) {
+    const outer *const o = b->o;
     const int64_t width = o->cols - column < PANEL ? o->cols - column : PANEL;
     const bool ragged = width % LANES != 0;
-    float *const local = scratch, *const panel = scratch + BLOCK_ROWS_MAX * PANEL; /* results of a ragged panel; its d */
     tile t = {.parts = 1, .b = o->d + k * o->d_stride + column, .b_stride = o->d_stride, .b_gap = LANES, .add = k > 0};
     if (o->packed) {
         t.b = o->packed + (column / PANEL * o->depth + k) * PANEL;
         t.b_stride = PANEL;
-    } else if (ragged || rows * o->d_stride > 32768) { /* rows far apart and read often: bring them together */
-        copy_panel(t.b, t.b_stride, depth, width, panel);
-        t.b = panel;
+    } else if (ragged || (b->rows > 32 && o->d_stride > 256)) { /* rows far apart and read often: bring them together */
+        copy_panel(t.b, t.b_stride, depth, width, b->panel);
+        t.b = b->panel;
         t.b_stride = PANEL;
     }
-    float *const y = ragged ? local : o->y + column;
+    t.c = ragged ? b->ragged : o->y + b->y_row * o->y_stride + column;
     t.c_stride = ragged ? PANEL : o->y_stride;
-    int64_t y_row = row;
-    for (int i = 0; i < part; i++) y_row += o->x_cols[i];
-    t.c = ragged ? y : y + y_row * o->y_stride;
-    const float *const x = o->x[part] + k * o->x_stride[part] + row;
     const int vectors = (int)((width + LANES - 1) / LANES);
-    for (int64_t done = 0; done < rows;) {
-        const int height = tile_height(rows - done, vectors);
-        t.part[0] = (tile_part){x + done, 1, o->x_stride[part], depth};
+    const bool tiles = b->tiles && vectors == PANEL_VECTORS;
+    for (int64_t done = 0; done < b->rows;) {
+        const int64_t left = b->rows - done;
+        const int height = !tiles ? tile_height(left, vectors) : left < FULL_ROWS ? (int)left : FULL_ROWS;
+        t.part[0] = tiles ? (tile_part){b->tiles + done * depth, 1, FULL_ROWS, depth}
+                          : (tile_part){b->x + done, 1, o->x_stride[b->part], depth};
         tile_run(&t, height, vectors);
         t.c += height * t.c_stride;
         done += height;
     }
     if (ragged && k + depth >= o->depth)
-        for (int64_t r = 0; r < rows; r++)
-            memcpy(o->y + (y_row + r) * o->y_stride + column, local + r * PANEL, (size_t)width * sizeof *local);
+        for (int64_t r = 0; r < b->rows; r++)
+            memcpy(o->y + (b->y_row + r) * o->y_stride + column, b->ragged + r * PANEL, (size_t)width * sizeof(float));
 }
 
-/* Column sums of d: chains of DEPTH rows, as the products are. */
+static void run_block(block *b, float *scratch) {
+    const outer *const o = b->o;
+    const bool gather = o->x_stride[b->part] > 256 && b->cols > PANEL;
+    int64_t k = 0;
+    b->ragged = scratch;
+    b->panel = b->ragged + BLOCK_ROWS_MAX * PANEL;
+    float *const tiles = b->panel + CHAIN * PANEL;
+    do {
+        const int64_t depth = o->depth - k < CHAIN ? o->depth - k : CHAIN;
+        b->x = o->x[b->part] + k * o->x_stride[b->part] + b->row;
+        b->tiles = gather ? tiles : NULL;
+        if (gather) copy_tiles(b->x, o->x_stride[b->part], depth, b->rows, tiles);
+        for (int64_t c = b->column; c < b->column + b->cols; c += PANEL) add_panel(b, c, k, depth);
+        k += depth;
+    } while (k < o->depth);
+}
+
+/* Column sums of d: chains of CHAIN rows, as the products are. */
 static void outer_sums(const outer *o, int64_t column, int64_t cols) {
     for (int64_t c = column; c < column + cols; c += 4 * LANES) {
         vf total[4] = {{0}};
         const int64_t left = column + cols - c;
-        for (int64_t k = 0; k < o->depth; k += DEPTH) {
+        for (int64_t k = 0; k < o->depth; k += CHAIN) {
             vf sum[4] = {{0}};
-            const int64_t end = k + DEPTH < o->depth ? k + DEPTH : o->depth;
+            const int64_t end = k + CHAIN < o->depth ? k + CHAIN : o->depth;
             if (left >= 4 * LANES) {
                 for (int64_t r = k; r < end; r++)
                     UNROLL for (int j = 0; j < 4; j++) sum[j] += vload(o->d + r * o->d_stride + c + j * LANES);
@@ -105,23 +148,22 @@ static void outer_sums(const outer *o, int64_t column, int64_t cols) {
 }
 
 static void outer_run(const outer *o, int64_t first, int64_t last, float *scratch) {
-    const blocks b = block_size(o->depth);
-    const int64_t across = ceil_div(o->cols, b.cols);
+    const blocks size = block_size(o);
+    const int64_t across = ceil_div(o->cols, size.cols);
     for (int64_t piece = first; piece < last; piece++) {
         int64_t down = piece / across;
-        const int64_t column = piece % across * b.cols;
-        const int64_t cols = o->cols - column < b.cols ? o->cols - column : b.cols;
-        if (o->sums && down == 0) outer_sums(o, column, cols);
+        block b = {.o = o, .column = piece % across * size.cols};
+        b.cols = o->cols - b.column < size.cols ? o->cols - b.column : size.cols;
+        if (o->sums && down == 0) outer_sums(o, b.column, b.cols);
         if (!o->y) continue;
-        int part = 0;
-        for (; down >= ceil_div(o->x_cols[part], b.rows); part++) down -= ceil_div(o->x_cols[part], b.rows);
-        const int64_t row = down * b.rows, rows = o->x_cols[part] - row < b.rows ? o->x_cols[part] - row : b.rows;
-        int64_t k = 0;
-        do {
-            const int64_t depth = o->depth - k < DEPTH ? o->depth - k : DEPTH;
-            for (int64_t c = column; c < column + cols; c += PANEL) outer_panel(o, part, row, rows, c, k, depth, scratch);
-            k += depth;
-        } while (k < o->depth);
+        for (; down >= ceil_div(o->x_cols[b.part], size.rows); b.part++) {
+            down -= ceil_div(o->x_cols[b.part], size.rows);
+            b.y_row += o->x_cols[b.part];
+        }
+        b.row = down * size.rows;
+        b.rows = o->x_cols[b.part] - b.row < size.rows ? o->x_cols[b.part] - b.row : size.rows;
+        b.y_row += b.row;
+        run_block(&b, scratch);
     }
 }
 
