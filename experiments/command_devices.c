@@ -21,7 +21,9 @@ int command_devices(int argc, char **argv) {
              "here, and what is missing where it cannot.");
         return EXIT_OK;
     }
-    int code = options_read(NULL, 0, NULL, argc, argv, NULL);
+    option_list none = {0};
+    int code = options_from_arguments(NULL, argc, argv, &none);
+    options_list_free(&none);
     if (code != EXIT_OK) return code;
     rv_backend_info list[32];
     int count = rv_backend_list(list, 32);

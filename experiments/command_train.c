@@ -1,17 +1,51 @@
-/* experiments/command_train.c: `reverie train WHAT`. */
+/* experiments/command_train.c: `reverie train WHAT` and `reverie train FILE.yaml`. */
 #include <stdio.h>
+#include <string.h>
 
+#include "experiments/config_file.h"
+#include "experiments/options.h"
 #include "experiments/program.h"
 
-static const command jobs[] = {
+static const struct {
+    const char *name, *text;
+    int (*run)(const char *file, int argc, char **argv);
+} jobs[] = {
     {"world_model", "VAE, latent dynamics and reward model of an environment, from collected data", train_world_model},
 };
 enum { JOB_COUNT = sizeof jobs / sizeof *jobs };
 
 static void print_help(FILE *file) {
-    fputs("Usage: reverie train WHAT [--key=value]...\n\nWhat to train\n", file);
+    fputs("Usage: reverie train WHAT [--key=value]...\n       reverie train FILE.yaml [--key=value]...\n\nWhat to train\n", file);
     for (int i = 0; i < JOB_COUNT; i++) fprintf(file, "  %-14s %s\n", jobs[i].name, jobs[i].text);
-    fputs("\nreverie train WHAT --help lists its options.\n", file);
+    fputs("\nreverie train WHAT --help lists its options.\n"
+          "A file holds them as YAML, with `job: WHAT`. The config.yaml of a run is such a file.\n", file);
+}
+
+static int run_job(const char *name, const char *file, int argc, char **argv) {
+    for (int i = 0; i < JOB_COUNT; i++) {
+        if (strcmp(jobs[i].name, name) == 0) return jobs[i].run(file, argc, argv);
+    }
+    const char *nearest = options_nearest(name, jobs, JOB_COUNT, sizeof *jobs);
+    return program_fail(EXIT_USAGE, nearest ? "no training job \"%s\"; the nearest is \"%s\"" : "no training job \"%s\" (--help lists all)",
+                        name, nearest);
+}
+
+static bool is_file(const char *name) {
+    const char *dot = strrchr(name, '.');
+    return strchr(name, '/') || (dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0));
+}
+
+/* The job that a file names; the first there is where it names none. */
+static int run_file(const char *path, int argc, char **argv) {
+    option_list list = {0};
+    char name[64];
+    snprintf(name, sizeof name, "%s", jobs[0].name);
+    int code = config_read_file(path, &list);
+    for (int i = 0; i < list.count; i++) {
+        if (strcmp(list.entries[i].key, "job") == 0) snprintf(name, sizeof name, "%s", list.entries[i].value);
+    }
+    options_list_free(&list);
+    return code == EXIT_OK ? run_job(name, path, argc, argv) : code;
 }
 
 int command_train(int argc, char **argv) {
@@ -20,6 +54,5 @@ int command_train(int argc, char **argv) {
         print_help(help ? stdout : stderr);
         return help ? EXIT_OK : program_fail(EXIT_USAGE, "train needs to be told what: reverie train world_model");
     }
-    const command *job = program_find(jobs, JOB_COUNT, argv[0], "training job");
-    return job ? job->run(argc - 1, argv + 1) : EXIT_USAGE;
+    return is_file(argv[0]) ? run_file(argv[0], argc - 1, argv + 1) : run_job(argv[0], NULL, argc - 1, argv + 1);
 }

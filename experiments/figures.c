@@ -47,24 +47,38 @@ static bool all_positive(const double *value, int64_t count) {
     return true;
 }
 
+static int find_metric(const history *history, const char *name) {
+    for (int m = 0; m < history->metric_count; m++) {
+        if (strcmp(history->name[m], name) == 0) return m;
+    }
+    return -1;
+}
+
+static plot_panel loss_panel(const history *history, int m, double *soft) {
+    char validation[48];
+    const bool log_y = all_positive(history->value[m], history->count);
+    smooth(history->value[m], history->count, log_y, soft);
+    snprintf(validation, sizeof validation, "validation_%s", history->name[m]);
+    const int held_out = find_metric(history, validation);
+    plot_panel panel = {.title = history->name[m], .x_label = "update", .log_y = log_y, .series_count = held_out >= 0 ? 3 : 2};
+    const plot_series all = {.color = PLOT_BLUE, .count = history->count, .x = history->step};
+    panel.series[0] = panel.series[1] = panel.series[2] = all;
+    panel.series[0].label = "as logged", panel.series[0].style = PLOT_FAINT, panel.series[0].y = history->value[m];
+    panel.series[1].label = "smoothed", panel.series[1].style = PLOT_LINE, panel.series[1].y = soft;
+    panel.series[2].label = "validation", panel.series[2].style = PLOT_DASHED, panel.series[2].color = PLOT_BLACK;
+    panel.series[2].y = held_out >= 0 ? history->value[held_out] : NULL;
+    return panel;
+}
+
 int figure_losses(const char *folder, const figure_text *text, const history *history) {
     char title[160];
     snprintf(title, sizeof title, "World model of %s: losses", text->env);
-    plot_figure figure = {.title = title, .note = text->note, .columns = 3, .panel_width = 280, .panel_height = 195,
-                          .panel_count = history->metric_count};
+    plot_figure figure = {.title = title, .note = text->note, .columns = 3, .panel_width = 280, .panel_height = 195};
     double *smoothed = calloc((size_t)history->count + 1, (size_t)history->metric_count * sizeof *smoothed);
     if (!smoothed) return no_memory();
-    for (int m = 0; m < history->metric_count; m++) {
-        double *soft = smoothed + (int64_t)m * history->count;
-        const bool log_y = all_positive(history->value[m], history->count);
-        smooth(history->value[m], history->count, log_y, soft);
-        figure.panels[m] = (plot_panel){
-            .title = history->name[m], .x_label = "update", .log_y = log_y,
-            .series_count = 2,
-            .series = {{.label = "as logged", .style = PLOT_FAINT, .color = PLOT_BLUE, .count = history->count, .x = history->step,
-                        .y = history->value[m]},
-                       {.label = "smoothed", .style = PLOT_LINE, .color = PLOT_BLUE, .count = history->count, .x = history->step,
-                        .y = soft}}};
+    for (int m = 0; m < history->metric_count && figure.panel_count < PLOT_PANELS; m++) {
+        if (strncmp(history->name[m], "validation_", 11) == 0) continue;
+        figure.panels[figure.panel_count++] = loss_panel(history, m, smoothed + (int64_t)m * history->count);
     }
     int code = finish(&figure, folder, "losses");
     free(smoothed);
@@ -73,12 +87,13 @@ int figure_losses(const char *folder, const figure_text *text, const history *hi
 
 /* ---- open loop -------------------------------------------------------------------------------------------- */
 
-int figure_open_loop(const char *folder, const figure_text *text, const rv_evaluation *e) {
+int figure_open_loop(const char *folder, const char *name, const figure_text *text, const rv_evaluation *e) {
     const int64_t n = e->horizon + 1, o = e->observation_size;
     char title[160];
     snprintf(title, sizeof title, "Open-loop prediction of %s: %lld steps from one observation and the actions", text->env,
              (long long)e->horizon);
-    plot_figure figure = {.title = title, .columns = 2, .panel_width = 430, .panel_height = 205, .panel_count = panel_count(text)};
+    plot_figure figure = {.title = title, .note = text->note, .columns = 2, .panel_width = 430, .panel_height = 205,
+                          .panel_count = panel_count(text)};
     double *memory = calloc((size_t)n, (size_t)(1 + 4 * figure.panel_count) * sizeof *memory);
     if (!memory) return no_memory();
     for (int64_t i = 0; i < n; i++) memory[i] = (double)i;
@@ -94,7 +109,7 @@ int figure_open_loop(const char *folder, const figure_text *text, const rv_evalu
                        {.label = "predicted mean", .style = PLOT_LINE, .color = PLOT_VERMILLION, .count = n, .x = memory, .y = mean,
                         .low = low, .high = high, .band_label = "90% of sampled predictions"}}};
     }
-    int code = finish(&figure, folder, "open_loop");
+    int code = finish(&figure, folder, name);
     free(memory);
     return code;
 }
@@ -129,30 +144,37 @@ int figure_horizon(const char *folder, const figure_text *text, const rv_evaluat
 
 /* ---- latents ------------------------------------------------------------------------------------------------- */
 
-int figure_latents(const char *folder, const figure_text *text, const float *latent, int64_t latent_size,
-                   const float *observation, int64_t count) {
-    const int panels = text->dimensions < 4 ? (int)text->dimensions : 4;
-    double *memory = calloc((size_t)count + 1, (size_t)(2 + panels) * sizeof *memory), share[2];
-    if (!memory) return no_memory();
-    double *x = memory, *y = memory + count;
-    if (!pca_project(latent, count, latent_size, x, y, share)) {
-        free(memory);
-        return no_memory();
+bool figure_points_make(figure_points *points, const float *latent, int64_t latent_size, const float *observation, int64_t dimensions,
+                        int64_t count) {
+    double *memory = calloc((size_t)count + 1, (size_t)(2 + dimensions) * sizeof *memory);
+    if (!memory) return false;
+    *points = (figure_points){.count = count, .x = memory, .y = memory + count, .observation = memory + 2 * count};
+    for (int64_t d = 0; d < dimensions; d++) {
+        for (int64_t i = 0; i < count; i++) points->observation[d * count + i] = observation[i * dimensions + d];
     }
+    if (pca_project(latent, count, latent_size, points->x, points->y, points->share)) return true;
+    figure_points_free(points);
+    return false;
+}
+
+void figure_points_free(figure_points *points) {
+    free(points->x);
+    *points = (figure_points){0};
+}
+
+int figure_latents(const char *folder, const figure_text *text, const figure_points *points) {
+    const int panels = text->dimensions < 4 ? (int)text->dimensions : 4;
     char title[160], note[160], first[96], second[96];
     snprintf(title, sizeof title, "Latents of %s by their two largest principal components", text->env);
-    snprintf(note, sizeof note, "%lld held-out observations", (long long)count);
-    snprintf(first, sizeof first, "first, %.0f%% of the variance", 100.0 * share[0]);
-    snprintf(second, sizeof second, "second, %.0f%%", 100.0 * share[1]);
+    snprintf(note, sizeof note, "%lld held-out observations", (long long)points->count);
+    snprintf(first, sizeof first, "first, %.0f%% of the variance", 100.0 * points->share[0]);
+    snprintf(second, sizeof second, "second, %.0f%%", 100.0 * points->share[1]);
     plot_figure figure = {.title = title, .note = note, .columns = 2, .panel_width = 430, .panel_height = 300, .panel_count = panels};
     for (int d = 0; d < panels; d++) {
-        double *shade = memory + count * (2 + d);
-        for (int64_t i = 0; i < count; i++) shade[i] = observation[i * text->dimensions + d];
         figure.panels[d] = (plot_panel){.title = name_of(text, d), .x_label = first, .y_label = second, .shade_label = "",
                                         .series_count = 1,
-                                        .series = {{.style = PLOT_POINTS, .count = count, .x = x, .y = y, .shade = shade}}};
+                                        .series = {{.style = PLOT_POINTS, .count = points->count, .x = points->x, .y = points->y,
+                                                    .shade = points->observation + d * points->count}}};
     }
-    int code = finish(&figure, folder, "latents");
-    free(memory);
-    return code;
+    return finish(&figure, folder, "latents");
 }

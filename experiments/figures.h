@@ -2,17 +2,9 @@
 #ifndef EXPERIMENTS_FIGURES_H
 #define EXPERIMENTS_FIGURES_H
 
+#include "experiments/history.h"
 #include "experiments/plot.h"
 #include "reverie/evaluate.h"
-
-/* What training left behind: one row each time metrics were read. */
-typedef struct history {
-    int metric_count;
-    const char *name[8];
-    int64_t count, capacity;
-    double *step;     /* [count] */
-    double *value[8]; /* [count] each */
-} history;
 
 typedef struct figure_text {
     const char *env, *note;
@@ -20,13 +12,23 @@ typedef struct figure_text {
     const char *const *names; /* of the observation's dimensions */
 } figure_text;
 
+/* Latents by their two largest principal components, and the observations they are of. */
+typedef struct figure_points {
+    int64_t count;
+    double *x, *y;       /* [count] */
+    double share[2];     /* of the variance along each */
+    double *observation; /* [dimensions, count] */
+} figure_points;
+
+/* latent [count, latent_size] of observation [count, dimensions]; false: out of memory. */
+bool figure_points_make(figure_points *points, const float *latent, int64_t latent_size, const float *observation, int64_t dimensions,
+                        int64_t count);
+void figure_points_free(figure_points *points);
+
 /* Each writes FOLDER/plots/NAME.png and .svg and returns an exit code, having printed what is wrong. */
 int figure_losses(const char *folder, const figure_text *text, const history *history);
-int figure_open_loop(const char *folder, const figure_text *text, const rv_evaluation *evaluation);
+int figure_open_loop(const char *folder, const char *name, const figure_text *text, const rv_evaluation *evaluation);
 int figure_horizon(const char *folder, const figure_text *text, const rv_evaluation *evaluation);
-
-/* latent [count, latent_size] of observation [count, dimensions]. */
-int figure_latents(const char *folder, const figure_text *text, const float *latent, int64_t latent_size,
-                   const float *observation, int64_t count);
+int figure_latents(const char *folder, const figure_text *text, const figure_points *points);
 
 #endif

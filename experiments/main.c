@@ -12,7 +12,12 @@
 #include "experiments/program.h"
 
 static const command commands[] = {
-    {"train", "train a model and evaluate it", command_train},
+    {"train", "train a model and evaluate it; the same command again goes on", command_train},
+    {"eval", "judge a trained model on new episodes", command_eval},
+    {"imagine", "plot what a trained model predicts from one observation on", command_imagine},
+    {"plot", "draw a run's plots again from its files", command_plot},
+    {"inspect", "list what a checkpoint or data file holds", command_inspect},
+    {"config", "explain the keys of a training job", command_config},
     {"devices", "list what this machine can compute on", command_devices},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
@@ -122,6 +127,7 @@ static int run(int argc, char **argv) {
 
 int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN); /* a reader that went away is an error of writing, seen below */
+    signal(SIGXFSZ, SIG_IGN); /* and so is a file that may not grow */
     setvbuf(stdout, NULL, _IOLBF, 0);
     int code = run(argc, argv);
     errno = 0;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,12 +47,56 @@ const char *options_nearest(const char *name, const void *names, int count, size
     return least <= 2 + strlen(name) / 2 ? nearest : NULL;
 }
 
+/* ---- what was written, and where --------------------------------------------------------------------------- */
+
+bool options_list_add(option_list *list, const char *key, size_t key_length, const char *value, option_form form, option_origin origin) {
+    if (list->count == list->capacity) {
+        int capacity = list->capacity ? 2 * list->capacity : 32;
+        option_entry *entries = realloc(list->entries, (size_t)capacity * sizeof *entries);
+        if (!entries) return false;
+        list->entries = entries;
+        list->capacity = capacity;
+    }
+    option_entry entry = {.key = strndup(key, key_length), .value = strdup(value), .form = form, .origin = origin};
+    if (!entry.key || !entry.value) {
+        free(entry.key);
+        free(entry.value);
+        return false;
+    }
+    list->entries[list->count++] = entry;
+    return true;
+}
+
+void options_list_free(option_list *list) {
+    for (int i = 0; i < list->count; i++) {
+        free(list->entries[i].key);
+        free(list->entries[i].value);
+    }
+    free(list->entries);
+    *list = (option_list){0};
+}
+
+const char *options_where(const option_origin *origin, char *text, size_t size) {
+    text[0] = '\0';
+    if (origin->file) snprintf(text, size, "%s:%d: ", origin->file, origin->line);
+    return text;
+}
+
+static int refuse(int code, const option_entry *entry, const char *format, ...) RV_PRINTF(3, 4);
+static int refuse(int code, const option_entry *entry, const char *format, ...) {
+    char where[1200], text[600];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    return program_fail(code, "%s%s", options_where(&entry->origin, where, sizeof where), text);
+}
+
 /* ---- values --------------------------------------------------------------------------------------------- */
 
 /* The program never leaves the C locale, so strtod reads a point everywhere. */
 static bool read_number(const char *text, double *number) {
     char *end;
-    errno = 0;
     *number = strtod(text, &end);
     return end != text && *end == '\0' && isfinite(*number);
 }
@@ -70,138 +115,234 @@ static bool read_whole(const char *text, int64_t *number) {
     return true;
 }
 
-static int bad_value(const option *o, const char *text, const char *wanted) {
-    return program_fail(EXIT_CONFIG, "%s is \"%s\", must be %s", o->key, text, wanted);
+static int bad_value(const option *o, const option_entry *entry, const char *wanted) {
+    return refuse(EXIT_CONFIG, entry, "%s is \"%.200s\", must be %s", o->key, entry->value, wanted);
 }
 
-static int out_of_range(const option *o, const char *text) {
-    return program_fail(EXIT_CONFIG, "%s is %s, must lie between %g and %g", o->key, text, o->low, o->high);
+static int out_of_range(const option *o, const option_entry *entry) {
+    return refuse(EXIT_CONFIG, entry, "%s is %.200s, must lie between %.10g and %.10g", o->key, entry->value, o->low, o->high);
 }
 
-static int read_choice(const option *o, const char *text, int *choice) {
+static int read_choice(const option *o, const option_entry *entry, int *choice) {
     char words[256];
     snprintf(words, sizeof words, "%s", o->words);
     char *rest, *word = strtok_r(words, " ", &rest);
     for (int i = 0; word; i++, word = strtok_r(NULL, " ", &rest)) {
-        if (strcmp(word, text) == 0) {
+        if (strcmp(word, entry->value) == 0) {
             *choice = i;
             return EXIT_OK;
         }
     }
-    return program_fail(EXIT_CONFIG, "%s is \"%s\", must be one of: %s", o->key, text, o->words);
+    return refuse(EXIT_CONFIG, entry, "%s is \"%.200s\", must be one of: %s", o->key, entry->value, o->words);
 }
 
-static int read_sizes(const option *o, const char *text, option_sizes *sizes) {
+static int read_sizes(const option *o, const option_entry *entry, option_sizes *sizes) {
+    static const char wanted[] = "up to seven whole numbers such as 128,64";
     char list[256];
-    snprintf(list, sizeof list, "%s", text);
+    if (strlen(entry->value) >= sizeof list) return bad_value(o, entry, wanted);
+    strcpy(list, entry->value);
     char *rest, *word = strtok_r(list, ",", &rest);
     option_sizes read = {0};
     for (; word; word = strtok_r(NULL, ",", &rest)) {
         int64_t size;
-        if (read.count == OPTION_SIZES_MAX || !read_whole(word, &size)) return bad_value(o, text, "up to seven whole numbers such as 128,64");
-        if ((double)size < o->low || (double)size > o->high) return out_of_range(o, word);
+        if (read.count == OPTION_SIZES_MAX || !read_whole(word, &size)) return bad_value(o, entry, wanted);
+        if ((double)size < o->low || (double)size > o->high) return out_of_range(o, entry);
         read.size[read.count++] = size;
     }
-    if (read.count == 0) return bad_value(o, text, "up to seven whole numbers such as 128,64");
+    if (read.count == 0) return bad_value(o, entry, wanted);
     *sizes = read;
     return EXIT_OK;
 }
 
-static int read_value(const option *o, const char *text, void *settings) {
+/* What kind of thing was written: a file tells texts and lists from numbers. */
+static int check_form(const option *o, const option_entry *entry) {
+    if (entry->form == FORM_LIST && o->kind != KIND_SIZES) return refuse(EXIT_CONFIG, entry, "%s is a list, must be one value", o->key);
+    if (entry->form == FORM_QUOTED && o->kind != KIND_TEXT && o->kind != KIND_CHOICE) {
+        return refuse(EXIT_CONFIG, entry, "%s is the text \"%.200s\"; write it without quotes", o->key, entry->value);
+    }
+    return EXIT_OK;
+}
+
+static int read_value(const option *o, const option_entry *entry, void *settings) {
     void *field = (char *)settings + o->offset;
+    const char *text = entry->value;
     int64_t whole;
     double number;
+    int code = check_form(o, entry);
+    if (code != EXIT_OK) return code;
     switch (o->kind) {
     case KIND_FLAG:
-        if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0) return bad_value(o, text, "true or false");
+        if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0) return bad_value(o, entry, "true or false");
         *(bool *)field = text[0] == 't';
         return EXIT_OK;
     case KIND_WHOLE:
-        if (!read_whole(text, &whole)) return bad_value(o, text, "a whole number");
-        if ((double)whole < o->low || (double)whole > o->high) return out_of_range(o, text);
+        if (!read_whole(text, &whole)) return bad_value(o, entry, "a whole number");
+        if ((double)whole < o->low || (double)whole > o->high) return out_of_range(o, entry);
         *(int64_t *)field = whole;
         return EXIT_OK;
     case KIND_NUMBER:
-        if (!read_number(text, &number)) return bad_value(o, text, "a number");
-        if (number < o->low || number > o->high) return out_of_range(o, text);
+        if (!read_number(text, &number)) return bad_value(o, entry, "a number");
+        if (number < o->low || number > o->high) return out_of_range(o, entry);
         *(double *)field = number;
         return EXIT_OK;
     case KIND_TEXT:
-        if (!text[0]) return bad_value(o, text, "a text that is not empty");
+        if (!text[0]) return bad_value(o, entry, "a text that is not empty");
         *(const char **)field = text;
         return EXIT_OK;
-    case KIND_CHOICE: return read_choice(o, text, field);
-    case KIND_SIZES: return read_sizes(o, text, field);
+    case KIND_CHOICE: return read_choice(o, entry, field);
+    case KIND_SIZES: return read_sizes(o, entry, field);
     }
     return EXIT_BUG;
 }
 
-/* ---- arguments ------------------------------------------------------------------------------------------ */
+/* ---- keys ---------------------------------------------------------------------------------------------- */
 
-static const option *find(const option *table, int count, const char *key, size_t length) {
-    for (int i = 0; i < count; i++) {
-        if (strlen(table[i].key) == length && strncmp(table[i].key, key, length) == 0) return &table[i];
+const option *options_find(const option_schema *schema, const char *key) {
+    for (int i = 0; schema && i < schema->count; i++) {
+        if (strcmp(schema->options[i].key, key) == 0) return &schema->options[i];
     }
     return NULL;
 }
 
-static int unknown(const option *table, int count, const char *key, size_t length) {
-    char name[64];
-    snprintf(name, sizeof name, "%.*s", (int)(length < 63 ? length : 63), key);
-    const char *nearest = options_nearest(name, table, count, sizeof *table);
-    if (nearest) return program_fail(EXIT_USAGE, "no option \"%s\"; the nearest is --%s (--help lists all)", name, nearest);
-    return program_fail(EXIT_USAGE, "no option \"%s\" (--help lists all)", name);
+static bool is_extra(const option_schema *schema, const char *key) {
+    if (!schema || !schema->prefix) return false;
+    size_t length = strlen(schema->prefix);
+    return strlen(key) > length && strncmp(key, schema->prefix, length) == 0;
 }
 
-static bool is_extra(const option_extras *extras, const char *key, size_t length) {
-    return extras && length > strlen(extras->prefix) && strncmp(key, extras->prefix, strlen(extras->prefix)) == 0;
+static int unknown(const option_schema *schema, const option_entry *entry) {
+    const bool argument = entry->origin.argument;
+    const char *nearest = schema ? options_nearest(entry->key, schema->options, schema->count, sizeof *schema->options) : NULL;
+    const char *dashes = argument ? "--" : "", *list = argument ? "--help lists all" : "`reverie config` lists all";
+    const char *what = argument ? "option" : "key";
+    int code = argument ? EXIT_USAGE : EXIT_CONFIG;
+    if (nearest) return refuse(code, entry, "no %s \"%.64s\"; the nearest is %s%s (%s)", what, entry->key, dashes, nearest, list);
+    return refuse(code, entry, "no %s \"%.64s\" (%s)", what, entry->key, list);
 }
 
-static int take_extra(option_extras *extras, const char *key, size_t length, const char *value) {
-    int i = extras->count;
-    size_t prefix = strlen(extras->prefix);
-    if (i == 32) return program_fail(EXIT_USAGE, "more than 32 options begin with %s", extras->prefix);
-    if (!read_number(value, &extras->value[i])) {
-        return program_fail(EXIT_CONFIG, "%.*s is \"%s\", must be a number", (int)length, key, value);
+static int take_extra(const option_schema *schema, const option_entry *entry, option_extras *extras) {
+    const char *name = entry->key + strlen(schema->prefix);
+    double number;
+    if (entry->form != FORM_PLAIN || !read_number(entry->value, &number)) {
+        return refuse(EXIT_CONFIG, entry, "%s is \"%.200s\", must be a number", entry->key, entry->value);
     }
-    snprintf(extras->names[i], sizeof extras->names[i], "%.*s", (int)(length - prefix), key + prefix);
-    extras->name[i] = extras->names[i];
-    extras->count++;
+    int i = 0;
+    while (i < extras->count && strcmp(extras->name[i], name) != 0) i++;
+    if (i == OPTION_EXTRAS) return refuse(EXIT_CONFIG, entry, "more than %d keys begin with %s", OPTION_EXTRAS, schema->prefix);
+    if (i == extras->count) extras->count++;
+    extras->name[i] = name;
+    extras->value[i] = number;
+    extras->origin[i] = entry->origin;
     return EXIT_OK;
 }
 
-int options_read(const option *table, int count, void *settings, int argc, char **argv, option_extras *extras) {
-    for (int i = 0; i < count; i++) {
-        if (table[i].standard && read_value(&table[i], table[i].standard, settings) != EXIT_OK) return EXIT_BUG;
-    }
+/* ---- arguments ------------------------------------------------------------------------------------------ */
+
+int options_from_arguments(const option_schema *schema, int argc, char **argv, option_list *list) {
     for (int i = 0; i < argc; i++) {
-        bool dashes = strncmp(argv[i], "--", 2) == 0;
+        const bool dashes = strncmp(argv[i], "--", 2) == 0;
         const char *key = argv[i] + (dashes ? 2 : 0), *equals = strchr(key, '=');
-        size_t length = equals ? (size_t)(equals - key) : strlen(key);
         if (!dashes && !equals) return program_fail(EXIT_USAGE, "\"%s\" is no option; they are written --key=value", argv[i]);
-        const option *o = find(table, count, key, length);
-        if (!o && !is_extra(extras, key, length)) return unknown(table, count, key, length);
-        const char *value = equals ? equals + 1 : NULL;
-        if (!value && o && o->kind == KIND_FLAG) value = "true";
-        if (!value && i + 1 < argc) value = argv[++i];
-        if (!value) return program_fail(EXIT_USAGE, "--%.*s needs a value", (int)length, key);
-        int code = o ? read_value(o, value, settings) : take_extra(extras, key, length, value);
-        if (code != EXIT_OK) return code;
+        if (!options_list_add(list, key, equals ? (size_t)(equals - key) : strlen(key), equals ? equals + 1 : "", FORM_PLAIN,
+                              (option_origin){.argument = true})) {
+            return program_fail(EXIT_DEVICE, "no memory for the options");
+        }
+        option_entry *entry = &list->entries[list->count - 1];
+        for (char *c = entry->key; *c; c++) *c = *c == '-' ? '_' : *c; /* --dry-run */
+        const option *o = options_find(schema, entry->key);
+        if (!o && !is_extra(schema, entry->key)) return unknown(schema, entry);
+        if (equals) continue;
+        const char *value = o && o->kind == KIND_FLAG ? "true" : i + 1 < argc ? argv[++i] : NULL;
+        if (!value) return program_fail(EXIT_USAGE, "--%s needs a value", entry->key);
+        free(entry->value);
+        entry->value = strdup(value);
+        if (!entry->value) return program_fail(EXIT_DEVICE, "no memory for the options");
     }
     return EXIT_OK;
+}
+
+/* ---- settings --------------------------------------------------------------------------------------------- */
+
+static int apply_entry(const option_schema *schema, const option_entry *entry, void *settings, option_origin *origins, option_extras *extras) {
+    const option *o = options_find(schema, entry->key);
+    if (!o && !is_extra(schema, entry->key)) return unknown(schema, entry);
+    if (!o) return extras ? take_extra(schema, entry, extras) : EXIT_OK;
+    if (origins) origins[o - schema->options] = entry->origin;
+    return read_value(o, entry, settings);
+}
+
+static int apply_named(const option_schema *schema, const option_entry *wanted, void *settings, option_origin *origins, option_extras *extras) {
+    for (int n = 0; n < schema->named_count; n++) {
+        const option_named *named = &schema->named[n];
+        if (strcmp(named->name, wanted->value) != 0) continue;
+        for (int i = 0; i < named->count; i++) {
+            option_entry entry = {(char *)(uintptr_t)named->values[i][0], (char *)(uintptr_t)named->values[i][1], FORM_PLAIN, {.named = named->name}};
+            int code = apply_entry(schema, &entry, settings, origins, extras);
+            if (code != EXIT_OK) return code;
+        }
+        return EXIT_OK;
+    }
+    return EXIT_OK; /* a choice that names nothing is refused with the other values */
+}
+
+int options_apply(const option_schema *schema, const option_list *list, void *settings, option_origin *origins, option_extras *extras) {
+    if (extras) extras->count = 0;
+    for (int i = 0; i < schema->count; i++) {
+        const option *o = &schema->options[i];
+        option_entry entry = {.key = (char *)(uintptr_t)o->key, .value = (char *)(uintptr_t)o->standard};
+        if (origins) origins[i] = (option_origin){0};
+        if (o->standard && read_value(o, &entry, settings) != EXIT_OK) return EXIT_BUG;
+    }
+    const option_entry *named = NULL;
+    for (int i = 0; i < list->count; i++) {
+        if (strcmp(list->entries[i].key, "config") == 0) named = &list->entries[i];
+    }
+    int code = named ? apply_named(schema, named, settings, origins, extras) : EXIT_OK;
+    for (int i = 0; i < list->count && code == EXIT_OK; i++) code = apply_entry(schema, &list->entries[i], settings, origins, extras);
+    return code;
+}
+
+int options_read(const option_schema *schema, void *settings, int argc, char **argv, option_list *list) {
+    int code = options_from_arguments(schema, argc, argv, list);
+    return code == EXIT_OK ? options_apply(schema, list, settings, NULL, NULL) : code;
 }
 
 /* ---- printing ------------------------------------------------------------------------------------------- */
 
-void options_print(const option *table, int count, FILE *file) {
-    for (int i = 0; i < count; i++) {
-        const option *o = &table[i];
+void options_print(const option_schema *schema, FILE *file) {
+    for (int i = 0; i < schema->count; i++) {
+        const option *o = &schema->options[i];
         char range[96] = "";
         if (o->kind == KIND_WHOLE || o->kind == KIND_NUMBER) snprintf(range, sizeof range, ", %g to %g", o->low, o->high);
         if (o->kind == KIND_CHOICE) snprintf(range, sizeof range, ", of: %s", o->words);
         fprintf(file, "  --%-24s %s", o->key, o->text);
         if (o->kind == KIND_FLAG) fprintf(file, "\n");
         else fprintf(file, " [%s%s]\n", o->standard ? o->standard : "none", range);
+    }
+}
+
+void options_explain(const option_schema *schema, const option *o, FILE *file) {
+    static const char *const kinds[] = {"true or false", "a whole number", "a number", "a text", "one word of a few", "up to seven whole numbers"};
+    fprintf(file, "%s: %s\n\n  type      %s\n", o->key, o->text, kinds[o->kind]);
+    if (o->standard) fprintf(file, "  default   %s\n", o->standard);
+    if (o->kind == KIND_CHOICE) fprintf(file, "  words     %s\n", o->words);
+    if (o->kind == KIND_WHOLE || o->kind == KIND_NUMBER || o->kind == KIND_SIZES) fprintf(file, "  range     %.10g to %.10g\n", o->low, o->high);
+    for (int n = 0; n < schema->named_count; n++) {
+        for (int i = 0; i < schema->named[n].count; i++) {
+            if (strcmp(schema->named[n].values[i][0], o->key) == 0) fprintf(file, "  %-9s %s\n", schema->named[n].name, schema->named[n].values[i][1]);
+        }
+    }
+    const char *dot = strchr(o->key, '.');
+    fprintf(file, "\nOn the command line   --%s=%s\nIn a file             ", o->key, o->standard ? o->standard : "VALUE");
+    if (dot) fprintf(file, "%.*s:\n                        %s: %s\n", (int)(dot - o->key), o->key, dot + 1, o->standard ? o->standard : "VALUE");
+    else fprintf(file, "%s: %s\n", o->key, o->standard ? o->standard : "VALUE");
+}
+
+/* The fewest digits that read back as the same number. */
+void options_number_text(double number, char text[32]) {
+    for (int digits = 6; digits <= 17; digits++) {
+        snprintf(text, 32, "%.*g", digits, number);
+        if (strtod(text, NULL) == number) return;
     }
 }
 
@@ -212,7 +353,12 @@ void options_value_text(const option *o, const void *settings, char *text, size_
     switch (o->kind) {
     case KIND_FLAG: snprintf(text, size, "%s", *(const bool *)field ? "true" : "false"); break;
     case KIND_WHOLE: snprintf(text, size, "%lld", (long long)*(const int64_t *)field); break;
-    case KIND_NUMBER: snprintf(text, size, "%.9g", *(const double *)field); break;
+    case KIND_NUMBER: {
+        char number[32];
+        options_number_text(*(const double *)field, number);
+        snprintf(text, size, "%s", number);
+        break;
+    }
     case KIND_TEXT: snprintf(text, size, "%s", *(const char *const *)field); break;
     case KIND_CHOICE: {
         const char *word = o->words;

@@ -1,12 +1,17 @@
-/* experiments/options.h: typed options from the command line.
+/* experiments/options.h: typed options, from a file and from the command line alike.
  *
  *     static const option table[] = {
  *         OPTION_WHOLE(settings, train_steps, "train.steps", "1000", 1, 1e9, "updates"),
  *     };
+ *     static const option_schema schema = {.options = table, .count = 1};
+ *     option_list list = {0};
  *     settings s;
- *     int code = options_read(table, 1, &s, argc, argv, NULL);
+ *     int code = options_from_arguments(&schema, argc, argv, &list);     // or config_read_file, or both
+ *     if (code == EXIT_OK) code = options_apply(&schema, &list, &s, NULL, NULL);
+ *     options_list_free(&list);                                          // the settings' texts go with it
  *
- * Each is written --key=value, --key value or key=value. Numbers are read the same way in every locale.
+ * On the command line each is written --key=value, --key value or key=value. Numbers are read the same way in
+ * every locale.
  */
 #ifndef EXPERIMENTS_OPTIONS_H
 #define EXPERIMENTS_OPTIONS_H
@@ -16,7 +21,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum { OPTION_SIZES_MAX = 7 };
+enum { OPTION_SIZES_MAX = 7, OPTION_MAX = 64, OPTION_EXTRAS = 32 };
 
 typedef struct option_sizes {
     int count;
@@ -27,7 +32,7 @@ typedef enum option_kind {
     KIND_FLAG,   /* bool: alone, or true / false */
     KIND_WHOLE,  /* int64_t */
     KIND_NUMBER, /* double */
-    KIND_TEXT,   /* const char *, into argv */
+    KIND_TEXT,   /* const char *, into the list */
     KIND_CHOICE, /* int: index among the words */
     KIND_SIZES   /* option_sizes: "128,64" */
 } option_kind;
@@ -42,7 +47,8 @@ typedef struct option {
     const char *text;
 } option;
 
-#define OPTION_FLAG(type, field, key, text) {key, KIND_FLAG, offsetof(type, field), "false", 0, 0, NULL, text}
+#define OPTION_FLAG(type, field, key, text) OPTION_SWITCH(type, field, key, "false", text)
+#define OPTION_SWITCH(type, field, key, standard, text) {key, KIND_FLAG, offsetof(type, field), standard, 0, 0, NULL, text}
 #define OPTION_WHOLE(type, field, key, standard, low, high, text) \
     {key, KIND_WHOLE, offsetof(type, field), standard, low, high, NULL, text}
 #define OPTION_NUMBER(type, field, key, standard, low, high, text) \
@@ -53,24 +59,87 @@ typedef struct option {
 #define OPTION_SIZES(type, field, key, standard, low, high, text) \
     {key, KIND_SIZES, offsetof(type, field), standard, low, high, NULL, text}
 
-/* Numbers under keys that begin with a prefix, whatever follows it: an environment's own options. */
-typedef struct option_extras {
-    const char *prefix; /* "env." */
+/* Values for some keys under one name, chosen by the key "config". */
+typedef struct option_named {
+    const char *name, *text;
     int count;
-    const char *name[32]; /* behind the prefix; into argv */
-    double value[32];
-    char names[32][64];
+    const char *const (*values)[2]; /* key, value */
+} option_named;
+
+typedef struct option_schema {
+    const option *options; /* at most OPTION_MAX */
+    int count;
+    const char *prefix; /* "env.": numbers under whatever key begins so; NULL: none */
+    const option_named *named;
+    int named_count;
+} option_schema;
+
+/* ---- what was written, and where --------------------------------------------------------------------------- */
+
+typedef enum option_form { FORM_PLAIN, FORM_QUOTED, FORM_LIST } option_form;
+
+/* Where a value comes from: all NULL and zero is the standard value. */
+typedef struct option_origin {
+    const char *named;  /* a named config */
+    const char *file;
+    int line;           /* in that file */
+    bool argument;      /* the command line */
+} option_origin;
+
+typedef struct option_entry {
+    char *key, *value;
+    option_form form;
+    option_origin origin;
+} option_entry;
+
+/* In the order written; later entries win. All zero: empty. */
+typedef struct option_list {
+    int count, capacity;
+    option_entry *entries;
+} option_list;
+
+/* Copies key and value. false: out of memory. */
+bool options_list_add(option_list *list, const char *key, size_t key_length, const char *value, option_form form, option_origin origin);
+void options_list_free(option_list *list);
+
+/* Numbers under the schema's prefix, whatever follows it: an environment's own options. */
+typedef struct option_extras {
+    int count;
+    const char *name[OPTION_EXTRAS]; /* behind the prefix; into the list */
+    double value[OPTION_EXTRAS];
+    option_origin origin[OPTION_EXTRAS];
 } option_extras;
 
-/* Fills the settings with the standard values, then with the arguments'. Prints what is wrong, with the
- * nearest key, and returns an exit code. extras may be NULL. */
-int options_read(const option *table, int count, void *settings, int argc, char **argv, option_extras *extras);
+/* ---- reading ------------------------------------------------------------------------------------------------- */
+
+/* Adds what the arguments say. Prints what is wrong, with the nearest key; an exit code. */
+int options_from_arguments(const option_schema *schema, int argc, char **argv, option_list *list);
+
+/* Fills the settings: standard values, then the named config that the list asks for, then the list. `origins`
+ * [schema->count] and `extras` may be NULL. Prints what is wrong, with file and line; an exit code. */
+int options_apply(const option_schema *schema, const option_list *list, void *settings, option_origin *origins, option_extras *extras);
+
+/* Both at once, for a command with no file. The list holds the texts. */
+int options_read(const option_schema *schema, void *settings, int argc, char **argv, option_list *list);
+
+/* "FILE:LINE: " for what came from a file, else "". */
+const char *options_where(const option_origin *origin, char *text, size_t size);
+
+/* ---- printing ------------------------------------------------------------------------------------------------- */
 
 /* One line an option: key, meaning, standard value, range. */
-void options_print(const option *table, int count, FILE *file);
+void options_print(const option_schema *schema, FILE *file);
+
+/* An option in full. */
+void options_explain(const option_schema *schema, const option *option, FILE *file);
+
+const option *options_find(const option_schema *schema, const char *key);
 
 /* An option's value as it would be written. */
 void options_value_text(const option *option, const void *settings, char *text, size_t size);
+
+/* A number in the fewest digits that read back as the same. */
+void options_number_text(double number, char text[32]);
 
 /* The nearest of some names (stride bytes apart, each beginning with a char pointer), or NULL where none is near. */
 const char *options_nearest(const char *name, const void *names, int count, size_t stride);

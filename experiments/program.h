@@ -26,8 +26,15 @@ typedef struct command {
 } command;
 
 int command_train(int argc, char **argv);
+int command_eval(int argc, char **argv);
+int command_imagine(int argc, char **argv);
+int command_plot(int argc, char **argv);
+int command_inspect(int argc, char **argv);
+int command_config(int argc, char **argv);
 int command_devices(int argc, char **argv);
-int train_world_model(int argc, char **argv);
+
+/* A training job; `file` is a YAML file with its settings, or NULL. */
+int train_world_model(const char *file, int argc, char **argv);
 
 /* Prints "reverie: …" to stderr and returns the code. */
 int program_fail(int code, const char *format, ...) RV_PRINTF(2, 3);

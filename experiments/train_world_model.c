@@ -1,14 +1,14 @@
 /* experiments/train_world_model.c: `reverie train world_model`: collect, train, save, evaluate, plot. */
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "experiments/json.h"
 #include "experiments/program.h"
 #include "experiments/world_model_job.h"
 
 static int failed(rv_status status, const char *message) {
-    return program_fail(program_code(status), "%s", message[0] ? message : rv_status_text(status));
+    return program_fail(program_code(status), "%s", message && message[0] ? message : rv_status_text(status));
 }
 
 /* ---- help ------------------------------------------------------------------------------------------------- */
@@ -27,156 +27,21 @@ static void print_environments(void) {
 }
 
 static void print_help(void) {
-    puts("Usage: reverie train world_model [--key=value]...\n\n"
+    puts("Usage: reverie train world_model [--key=value]...\n       reverie train FILE.yaml [--key=value]...\n\n"
          "Collects data in an environment, trains a world model on it (variational autoencoder, latent dynamics,\n"
-         "reward model), evaluates it on held-out episodes, and leaves metrics, plots and a checkpoint in a folder.\n\nOptions");
-    options_print(world_model_options, world_model_option_count, stdout);
+         "reward model), evaluates it on held-out episodes, and leaves metrics, plots and a checkpoint in a folder.\n"
+         "The same command again goes on where an interrupted run stands. A file holds the same keys as YAML;\n"
+         "what stands on the command line wins. `reverie config --explain KEY` says more about one.\n\nOptions");
+    options_print(&world_model_schema, stdout);
     print_environments();
 }
 
-/* ---- set up ------------------------------------------------------------------------------------------------ */
-
-static int open_device(world_model_job *job) {
-    rv_status status = rv_device_open(job->settings.device, NULL, &job->device);
-    if (status == RV_OK) {
-        printf("device      %s, %s\n", rv_device_name(job->device), rv_device_description(job->device));
-        return EXIT_OK;
-    }
-    return program_fail(EXIT_DEVICE, "%s", job->device ? rv_device_message(job->device) : "out of memory");
-}
-
-static int make_env(world_model_job *job, int64_t count, rv_env **env) {
-    rv_env_setting settings[32];
-    for (int i = 0; i < job->env_options.count; i++) {
-        settings[i] = (rv_env_setting){job->env_options.name[i], job->env_options.value[i]};
-    }
-    rv_status status = rv_env_create(job->settings.env, count, settings, job->env_options.count, env);
-    if (status == RV_OK) return EXIT_OK;
-    return program_fail(program_code(status), "%s", rv_env_message(*env));
-}
-
-static int make_envs(world_model_job *job) {
-    int code = make_env(job, job->settings.data_environments, &job->env);
-    if (code == EXIT_OK) code = make_env(job, job->settings.eval_episodes, &job->held_out_env);
-    if (code != EXIT_OK) return code;
-    job->spaces.size = sizeof job->spaces;
-    rv_env_spaces_get(job->env, &job->spaces);
-    if (job->settings.data_policy != RV_POLICY_RANDOM && !rv_env_table_of(job->env)->scripted) {
-        return program_fail(EXIT_CONFIG, "%s has no scripted policy; use --data.policy=random", job->settings.env);
-    }
-    if (job->settings.eval_horizon > job->settings.eval_steps) {
-        return program_fail(EXIT_CONFIG, "eval.horizon is %lld, beyond eval.steps of %lld", (long long)job->settings.eval_horizon,
-                            (long long)job->settings.eval_steps);
-    }
-    return EXIT_OK;
-}
-
-/* ---- data -------------------------------------------------------------------------------------------------- */
-
-typedef struct collecting {
-    progress progress;
-    int64_t episodes;
-} collecting;
-
-static int show_collecting(void *user, int64_t steps, int64_t episodes) {
-    collecting *c = user;
-    char details[64];
-    snprintf(details, sizeof details, "episodes=%lld", (long long)episodes);
-    progress_show(&c->progress, steps, details);
-    return program_interrupted();
-}
-
-static int collect_into(world_model_job *job, rv_env *env, rv_collect_options options, rv_dataset **data) {
-    collecting shown;
-    rv_status status = rv_dataset_create(job->spaces.observation_size, job->spaces.action_size, data);
-    if (status != RV_OK) return failed(status, rv_dataset_message(*data));
-    progress_begin(&shown.progress, (progress_mode)job->settings.progress, "collect", "steps", options.steps);
-    options.size = sizeof options;
-    options.progress = show_collecting;
-    options.user = &shown;
-    status = rv_collect_world_model_data(env, &options, *data);
-    progress_end(&shown.progress);
-    if (status == RV_CANCELLED) return program_fail(EXIT_INTERRUPTED, "interrupted while collecting: there is nothing to save yet");
-    if (status != RV_OK) return failed(status, rv_dataset_message(*data));
-    if (rv_dataset_steps(*data) == 0) return program_fail(EXIT_DATA, "no data was collected");
-    return EXIT_OK;
-}
-
-static int collect(world_model_job *job) {
-    const world_model_settings *s = &job->settings;
-    const uint64_t held_out_seed = (uint64_t)s->seed + (UINT64_C(1) << 32); /* far from the seeds of training */
-    double begun = program_seconds();
-    rv_collect_options options = {.steps = s->data_steps, .episodes = s->data_episodes, .policy = (rv_policy)s->data_policy,
-                                  .noise = s->data_noise > 0 ? s->data_noise : -1, .seed = (uint64_t)s->seed};
-    int code = collect_into(job, job->env, options, &job->data);
-    if (code != EXIT_OK) return code;
-    options = (rv_collect_options){.steps = s->eval_episodes * s->eval_steps, .noise = s->eval_noise > 0 ? s->eval_noise : -1,
-                                   .policy = rv_env_table_of(job->env)->scripted ? RV_POLICY_SCRIPTED : RV_POLICY_RANDOM,
-                                   .seed = held_out_seed};
-    code = collect_into(job, job->held_out_env, options, &job->held_out);
-    if (code != EXIT_OK) return code;
-    job->collect_seconds = program_seconds() - begun;
-    char steps[32], held[32];
-    printf("data        %s steps in %lld episodes, and %s held out in %lld (%.2f s)\n", progress_count(rv_dataset_steps(job->data), steps),
-           (long long)rv_dataset_episodes(job->data), progress_count(rv_dataset_steps(job->held_out), held),
-           (long long)rv_dataset_episodes(job->held_out), job->collect_seconds);
-    return EXIT_OK;
-}
-
-/* ---- model and trainer --------------------------------------------------------------------------------------- */
-
-static rv_sizes sizes(const option_sizes *from) {
-    rv_sizes to = {.count = from->count};
-    for (int i = 0; i < from->count; i++) to.size[i] = from->size[i];
-    return to;
-}
-
-static int make_model(world_model_job *job) {
-    const world_model_settings *s = &job->settings;
-    rv_world_model_options options = {.size = sizeof options,
-                                      .observation_size = job->spaces.observation_size,
-                                      .action_size = job->spaces.action_size,
-                                      .latent_size = s->latent,
-                                      .vae_hidden = sizes(&s->vae_hidden),
-                                      .dynamics_hidden = sizes(&s->dynamics_hidden),
-                                      .reward_hidden = sizes(&s->reward_hidden),
-                                      .deterministic = s->deterministic,
-                                      .absolute = s->absolute};
-    rv_transitions data = rv_dataset_transitions(job->data);
-    rv_status status = rv_world_model_create(job->device, &options, (uint64_t)s->seed, &job->model);
-    if (status == RV_OK) status = rv_world_model_normalise_by(job->model, &data);
-    if (status != RV_OK) return failed(status, rv_world_model_message(job->model));
-
-    rv_trainer_options training = {.size = sizeof training,
-                                   .batch = s->batch,
-                                   .learning_rate = (float)s->learning_rate,
-                                   .clip = (float)s->clip,
-                                   .kl_weight = s->kl_weight > 0 ? (float)s->kl_weight : -1.0f,
-                                   .kl_warmup = s->kl_warmup,
-                                   .adamw = {.weight_decay = (float)s->weight_decay},
-                                   .seed = (uint64_t)s->seed};
-    status = rv_trainer_create(job->model, &data, &training, &job->trainer);
-    if (status != RV_OK) return failed(status, rv_trainer_message(job->trainer));
-    char weights[32];
-    printf("model       %s weights, latent of %lld\n", progress_count(rv_params_size(rv_world_model_params(job->model)), weights),
-           (long long)s->latent);
-    return EXIT_OK;
-}
-
-static int make_checkpoint(world_model_job *job) {
-    rv_status status = rv_checkpoint_create(job->device, &job->checkpoint);
-    if (status == RV_OK) status = rv_trainer_checkpoint(job->trainer, job->checkpoint);
-    char *config = status == RV_OK ? world_model_config(job) : NULL;
-    if (status == RV_OK && !config) status = RV_OUT_OF_MEMORY;
-    if (status == RV_OK) status = rv_checkpoint_set(job->checkpoint, "config", config);
-    if (status == RV_OK) status = rv_checkpoint_set(job->checkpoint, "kind", "world_model");
-    if (status == RV_OK) status = rv_checkpoint_set(job->checkpoint, "version", rv_version());
-    free(config);
-    return status == RV_OK ? EXIT_OK : failed(status, job->checkpoint ? rv_checkpoint_message(job->checkpoint) : "");
-}
+/* ---- saving --------------------------------------------------------------------------------------------------- */
 
 static int save(world_model_job *job) {
-    char path[1536];
+    char path[RUN_PATH_SIZE];
+    int code = run_folder_sync_metrics(&job->run); /* first: a checkpoint needs the metrics before it */
+    if (code != EXIT_OK) return code;
     rv_status status = rv_checkpoint_save(job->checkpoint, run_folder_file(&job->run, "checkpoints/last.safetensors", path, sizeof path));
     job->saved = program_seconds();
     return status == RV_OK ? EXIT_OK : failed(status, rv_checkpoint_message(job->checkpoint));
@@ -184,143 +49,189 @@ static int save(world_model_job *job) {
 
 /* ---- training -------------------------------------------------------------------------------------------------- */
 
-static int make_history(world_model_job *job) {
-    history *h = &job->history;
-    h->capacity = job->settings.train_steps / job->settings.log_every + 2;
-    h->step = calloc((size_t)h->capacity, (RV_TRAINER_METRICS + 1) * sizeof *h->step);
-    if (!h->step) return program_fail(EXIT_DEVICE, "no memory for %lld lines of metrics; raise log.every", (long long)h->capacity);
-    for (int m = 0; m < RV_TRAINER_METRICS; m++) h->value[m] = h->step + (m + 1) * h->capacity;
+static int open_events(world_model_job *job) {
+    int64_t updates = world_model_updates(job);
+    job->events = tensorboard_open(job->run.path, updates > 0 ? updates + 1 : 0);
+    if (!job->events) return program_fail(EXIT_IO, "cannot write a TensorBoard file to %s: %s", job->run.path, strerror(errno));
+    char *config = updates == 0 ? world_model_config(job) : NULL;
+    if (config) tensorboard_text(job->events, "config", 0, config);
+    free(config);
     return EXIT_OK;
 }
 
-static void keep_metrics(world_model_job *job, const rv_metric *metrics, double seconds) {
+/* Names as in the history: the trainer's, then those of validation. */
+static int name_metrics(world_model_job *job) {
+    char texts[HISTORY_METRICS][32];
+    const char *names[HISTORY_METRICS];
+    const int count = rv_trainer_metric_count(job->trainer);
+    int all = 0;
+    for (int m = 0; m < count && all < HISTORY_METRICS; m++) snprintf(texts[all++], 32, "%s", rv_trainer_metric_name(job->trainer, m));
+    for (int m = 0; m < count && all < HISTORY_METRICS && job->settings.validation > 0; m++) {
+        const char *name = rv_trainer_metric_name(job->trainer, m);
+        if (strcmp(name, "gradient_norm") != 0) snprintf(texts[all++], 32, "validation_%.20s", name);
+    }
+    for (int m = 0; m < all; m++) names[m] = texts[m];
+    return history_name(&job->history, names, all) ? EXIT_OK : EXIT_BUG;
+}
+
+/* The report's figures in the order of those names. */
+static int collect_values(const world_model_job *job, const rv_trainer_report *report, float values[HISTORY_METRICS]) {
+    const int count = rv_trainer_metric_count(job->trainer);
+    int all = 0;
+    for (int m = 0; m < count; m++) values[all++] = report->training[m];
+    for (int m = 0; m < count && all < job->history.metric_count; m++) {
+        if (strcmp(rv_trainer_metric_name(job->trainer, m), "gradient_norm") != 0) values[all++] = report->validation[m];
+    }
+    return all;
+}
+
+static int keep_metrics(world_model_job *job, const rv_trainer_report *report, double seconds) {
     history *h = &job->history;
-    int64_t step = rv_trainer_steps(job->trainer);
-    json line = json_begin(job->run.metrics, false);
-    json_whole(&line, "step", step);
-    json_number(&line, "seconds", seconds);
-    h->step[h->count] = (double)step;
-    h->metric_count = RV_TRAINER_METRICS;
-    for (int m = 0; m < RV_TRAINER_METRICS; m++) {
-        h->name[m] = metrics[m].name;
-        h->value[m][h->count] = metrics[m].value;
-        json_number(&line, metrics[m].name, (double)metrics[m].value);
+    float values[HISTORY_METRICS];
+    char tag[64];
+    const int count = collect_values(job, report, values);
+    if (!history_add(h, report->update, seconds, values)) return program_fail(EXIT_DEVICE, "no memory for metrics; raise log.every");
+    history_write_last(h, job->run.metrics);
+    for (int m = 0; m < count; m++) {
+        snprintf(tag, sizeof tag, "%s/%s", strncmp(h->name[m], "validation_", 11) == 0 ? "validation" : "train",
+                 strncmp(h->name[m], "validation_", 11) == 0 ? h->name[m] + 11 : h->name[m]);
+        tensorboard_scalar(job->events, tag, report->update, values[m]);
     }
-    json_end(&line);
-    h->count++;
+    if (!ferror(job->run.metrics) && tensorboard_flush(job->events)) return EXIT_OK;
+    return program_fail(EXIT_IO, "cannot write the metrics in %s: %s; the last checkpoint is whole, and the same command goes on from it",
+                        job->run.path, strerror(errno ? errno : EIO));
 }
 
-static void show_training(progress *shown, const rv_metric *metrics, int64_t steps) {
-    char details[256] = "";
-    int at = 0;
-    for (int m = 0; m < RV_TRAINER_METRICS && at < (int)sizeof details; m++) {
-        at += snprintf(details + at, sizeof details - (size_t)at, "%s%s=%.4g", m ? " " : "", metrics[m].name, (double)metrics[m].value);
+typedef struct training {
+    world_model_job *job;
+    progress progress;
+    double begun;
+    int code; /* of what went wrong in a report */
+} training;
+
+static void show_training(training *t, const rv_trainer_report *report) {
+    char details[512] = "";
+    size_t at = 0;
+    for (int m = 0; m < rv_trainer_metric_count(t->job->trainer) && at < sizeof details; m++) {
+        at += (size_t)snprintf(details + at, sizeof details - at, "%s%s=%.4g", m ? " " : "", rv_trainer_metric_name(t->job->trainer, m),
+                               (double)report->training[m]);
     }
-    progress_show(shown, steps, details);
+    progress_show(&t->progress, report->update, details);
 }
 
-static int train_loop(world_model_job *job, progress *shown, double begun) {
-    const world_model_settings *s = &job->settings;
-    while (rv_trainer_steps(job->trainer) < s->train_steps && !(job->interrupted = program_interrupted())) {
-        int64_t left = s->train_steps - rv_trainer_steps(job->trainer);
-        rv_metric metrics[RV_TRAINER_METRICS];
-        rv_status status = rv_trainer_run(job->trainer, left < s->log_every ? left : s->log_every);
-        if (status == RV_OK) status = rv_trainer_metrics(job->trainer, metrics);
-        if (status == RV_NON_FINITE) {
-            progress_end(shown);
-            return program_fail(EXIT_NUMERIC, "%s; a smaller train.learning_rate may help", rv_trainer_message(job->trainer));
-        }
-        if (status != RV_OK) return failed(status, rv_trainer_message(job->trainer));
-        keep_metrics(job, metrics, program_seconds() - begun);
-        show_training(shown, metrics, rv_trainer_steps(job->trainer));
-        if (program_seconds() - job->saved > 60.0) {
-            int code = save(job);
-            if (code != EXIT_OK) return code;
-        }
-    }
-    return EXIT_OK;
+static int report(void *user, const rv_trainer_report *report) {
+    training *t = user;
+    world_model_job *job = t->job;
+    t->code = keep_metrics(job, report, program_seconds() - t->begun);
+    show_training(t, report);
+    if (t->code == EXIT_OK && program_seconds() - job->saved >= job->settings.save_seconds) t->code = save(job);
+    job->interrupted = program_interrupted();
+    return t->code != EXIT_OK || job->interrupted;
+}
+
+static int train_loop(world_model_job *job, double begun) {
+    training t = {.job = job, .begun = begun};
+    const rv_fit_options options = {.size = sizeof options, .updates = job->settings.train_steps, .every = job->settings.log_every,
+                                    .patience = job->settings.patience, .progress = report, .user = &t};
+    progress_begin(&t.progress, (progress_mode)job->settings.progress, "train", "updates", job->settings.train_steps);
+    rv_status status = rv_trainer_fit(job->trainer, &options);
+    progress_end(&t.progress);
+    job->train_seconds = program_seconds() - begun;
+    if (t.code != EXIT_OK) return t.code;
+    if (status == RV_OK || job->interrupted) return EXIT_OK;
+    if (status == RV_NON_FINITE) return program_fail(EXIT_NUMERIC, "%s; a smaller train.learning_rate may help", rv_trainer_message(job->trainer));
+    return failed(status, rv_trainer_message(job->trainer));
+}
+
+static int interrupted(const world_model_job *job) {
+    return program_fail(EXIT_INTERRUPTED, "interrupted after %lld updates; the checkpoint is %s/checkpoints/last.safetensors, and the same "
+                        "command goes on from it", (long long)world_model_updates(job), job->run.path);
 }
 
 static int train(world_model_job *job) {
-    progress shown;
-    int code = make_history(job);
+    int64_t before = world_model_updates(job);
+    int code = open_events(job);
+    if (code == EXIT_OK && job->history.count == 0) code = name_metrics(job);
     if (code != EXIT_OK) return code;
-    double begun = job->saved = program_seconds();
-    progress_begin(&shown, (progress_mode)job->settings.progress, "train", "updates", job->settings.train_steps);
-    code = train_loop(job, &shown, begun);
-    progress_end(&shown);
+    job->saved = program_seconds();
+    code = train_loop(job, job->saved - job->history.seconds);
+    if (code == EXIT_OK && !job->interrupted && job->settings.calibrated) code = world_model_calibrate(job);
+    if (code == EXIT_OK && (job->settings.calibrated || world_model_updates(job) > before)) code = save(job);
     if (code != EXIT_OK) return code;
-    job->train_seconds = program_seconds() - begun;
-    code = save(job);
-    if (code != EXIT_OK) return code;
-    if (job->interrupted) {
-        return program_fail(EXIT_INTERRUPTED, "interrupted after %lld updates; the checkpoint is %s/checkpoints/last.safetensors",
-                            (long long)rv_trainer_steps(job->trainer), job->run.path);
-    }
+    if (job->interrupted) return interrupted(job);
     char steps[32], rate[32];
-    printf("training    %s updates of %lld in %.2f s (%s a second)\n", progress_count(rv_trainer_steps(job->trainer), steps),
+    printf("training    %s updates of %lld in %.2f s (%s a second)\n", progress_count(world_model_updates(job), steps),
            (long long)job->settings.batch, job->train_seconds,
-           progress_count((int64_t)((double)rv_trainer_steps(job->trainer) / fmax(job->train_seconds, 1e-9)), rate));
+           progress_count((int64_t)((double)world_model_updates(job) / fmax(job->train_seconds, 1e-9)), rate));
     return EXIT_OK;
 }
 
-/* ---- evaluation ------------------------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------------------------- */
 
 static int evaluate(world_model_job *job) {
     double begun = program_seconds();
-    rv_transitions data = rv_dataset_transitions(job->data);
     rv_evaluate_options options = {.size = sizeof options, .horizon = job->settings.eval_horizon, .seed = (uint64_t)job->settings.seed};
-    rv_status status = rv_evaluate_world_model(job->model, &data, job->held_out, &options, &job->evaluation);
+    int code = world_model_evaluate(job, job->held_out, &options, &job->evaluation);
     job->evaluate_seconds = program_seconds() - begun;
-    if (status == RV_OK) return EXIT_OK;
-    const char *message = job->evaluation ? job->evaluation->message : "out of memory";
-    if (status == RV_INVALID_ARGUMENT) return program_fail(EXIT_DATA, "%s", message);
-    return failed(status, message);
+    if (code != EXIT_OK) return code;
+    printf("evaluation  %lld held-out steps, %lld open-loop starts (%.2f s)\n\n", (long long)job->evaluation->transitions,
+           (long long)job->evaluation->starts, job->evaluate_seconds);
+    world_model_print_evaluation(job, job->evaluation);
+    return EXIT_OK;
+}
+
+static int make(world_model_job *job) {
+    int code = world_model_collect(job);
+    if (code != EXIT_OK) return code;
+    rv_transitions data = rv_dataset_transitions(job->data);
+    code = world_model_make_model(job, &data);
+    if (code == EXIT_OK) code = world_model_make_trainer(job, &data);
+    if (code == EXIT_OK) code = world_model_make_checkpoint(job);
+    return code;
+}
+
+static int run_in_folder(world_model_job *job) {
+    int code = world_model_check_config(job);
+    if (code != EXIT_OK) return code;
+    if (job->run.state == RUN_FINISHED) {
+        printf("finished    already: %s/summary.json holds its figures; --fresh trains it anew\n", job->run.path);
+        return EXIT_OK;
+    }
+    code = make(job);
+    if (code == EXIT_OK) code = world_model_resume(job);
+    if (code == EXIT_OK) code = train(job);
+    if (code == EXIT_OK) code = evaluate(job);
+    if (code == EXIT_OK) code = world_model_write_figures(job);
+    if (code == EXIT_OK && program_interrupted()) code = interrupted(job);
+    if (code == EXIT_OK) code = world_model_write_summary(job);
+    return code;
 }
 
 static int run_job(world_model_job *job) {
-    int code = make_envs(job);
-    if (code == EXIT_OK) code = open_device(job);
+    int code = world_model_make_envs(job);
+    if (code == EXIT_OK) code = world_model_open_device(job);
+    if (code == EXIT_OK && job->settings.dry_run) return world_model_dry_run(job);
     if (code == EXIT_OK) code = run_folder_open(&job->run, job->settings.out, job->settings.fresh);
-    if (code == EXIT_OK) code = collect(job);
-    if (code == EXIT_OK) code = make_model(job);
-    if (code == EXIT_OK) code = make_checkpoint(job);
-    if (code == EXIT_OK) code = train(job);
-    if (code == EXIT_OK) code = evaluate(job);
-    if (code == EXIT_OK) world_model_print_results(job);
-    if (code == EXIT_OK) code = world_model_plot(job);
-    if (code == EXIT_OK) code = world_model_write_summary(job);
+    if (code == EXIT_OK) code = run_in_folder(job);
     int closed = run_folder_close(&job->run);
     return code == EXIT_OK ? closed : code;
 }
 
-static void release(world_model_job *job) {
-    free(job->history.step);
-    rv_evaluation_destroy(job->evaluation);
-    rv_checkpoint_destroy(job->checkpoint);
-    rv_trainer_destroy(job->trainer);
-    rv_world_model_destroy(job->model);
-    rv_dataset_destroy(job->data);
-    rv_dataset_destroy(job->held_out);
-    rv_env_destroy(job->env);
-    rv_env_destroy(job->held_out_env);
-    rv_device_close(job->device);
-}
-
-int train_world_model(int argc, char **argv) {
+int train_world_model(const char *file, int argc, char **argv) {
     if (program_wants_help(argc, argv)) {
         print_help();
         return EXIT_OK;
     }
-    world_model_job job = {.begun = program_seconds(), .env_options = {.prefix = "env."}};
-    int code = options_read(world_model_options, world_model_option_count, &job.settings, argc, argv, &job.env_options);
-    if (code != EXIT_OK) return code;
-    program_catch_interrupts();
-    printf("reverie %s: world model of %s, into %s\n", rv_version(), job.settings.env, job.settings.out);
-    code = run_job(&job);
+    world_model_job job = {.begun = program_seconds()};
+    int code = world_model_read_settings(&job, file, argc, argv);
     if (code == EXIT_OK) {
-        printf("done in %.2f s; --train.steps=5000 --fresh trains longer, --help lists every option\n", program_seconds() - job.begun);
+        program_catch_interrupts();
+        printf("reverie %s: world model of %s, into %s\n", rv_version(), job.settings.env, job.settings.out);
+        code = run_job(&job);
     }
-    release(&job);
+    if (code == EXIT_OK && job.run.state != RUN_FINISHED && !job.settings.dry_run) {
+        printf("done in %.2f s; reverie eval %s judges it on new episodes, --help lists every option\n", program_seconds() - job.begun, job.settings.out);
+    }
+    world_model_release(&job);
     return code;
 }

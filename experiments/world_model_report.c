@@ -2,7 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "experiments/json.h"
+#include "experiments/evaluation_file.h"
+#include "experiments/json_out.h"
 #include "experiments/program.h"
 #include "experiments/world_model_job.h"
 
@@ -17,11 +18,8 @@ static const char *name_of(const world_model_job *job, int64_t dimension, char t
 /* The horizon that the table shows: 15 steps, as the course does, or what there is. */
 static int64_t shown_horizon(const rv_evaluation *e) { return e->horizon < 15 ? e->horizon : 15; }
 
-void world_model_print_results(const world_model_job *job) {
-    const rv_evaluation *e = job->evaluation;
+void world_model_print_evaluation(const world_model_job *job, const rv_evaluation *e) {
     const int64_t o = e->observation_size, k = shown_horizon(e);
-    printf("evaluation  %lld held-out steps, %lld open-loop starts (%.2f s)\n\n", (long long)e->transitions, (long long)e->starts,
-           job->evaluate_seconds);
     printf("  %-24s %12s   error (RMSE) %lld steps ahead\n", "", "R2 of the", (long long)k);
     printf("  %-24s %12s   %10s %12s %10s\n", "", "change", "model", "repeat last", "linear");
     for (int64_t d = 0; d < o && d < 16; d++) {
@@ -36,22 +34,22 @@ void world_model_print_results(const world_model_job *job) {
 
 /* ---- summary.json ----------------------------------------------------------------------------------------- */
 
-static void write_dimensions(json *out, const world_model_job *job, const char *key, const double *row) {
-    json_object(out, key);
+static void write_dimensions(json_out *out, const world_model_job *job, const char *key, const double *row) {
+    json_out_object(out, key);
     for (int64_t d = 0; d < job->evaluation->observation_size; d++) {
         char text[48];
-        json_number(out, name_of(job, d, text), row[d]);
+        json_out_number(out, name_of(job, d, text), row[d]);
     }
-    json_object_end(out);
+    json_out_object_end(out);
 }
 
-static void write_horizon(json *out, const world_model_job *job, int64_t k) {
+static void write_horizon(json_out *out, const world_model_job *job, int64_t k) {
     const rv_evaluation *e = job->evaluation;
     const int64_t at = (k - 1) * e->observation_size;
     double r2[64];
     char key[48];
     snprintf(key, sizeof key, "open_loop_%lld", (long long)k);
-    json_object(out, key);
+    json_out_object(out, key);
     write_dimensions(out, job, "model_rmse", e->model_rmse + at);
     write_dimensions(out, job, "repeat_last_rmse", e->repeat_rmse + at);
     write_dimensions(out, job, "linear_rmse", e->linear_rmse + at);
@@ -62,47 +60,70 @@ static void write_horizon(json *out, const world_model_job *job, int64_t k) {
         }
         write_dimensions(out, job, "r2", r2);
     }
-    json_number(out, "inside_50", e->inside_50[k - 1]);
-    json_number(out, "inside_90", e->inside_90[k - 1]);
-    json_object_end(out);
+    json_out_number(out, "inside_50", e->inside_50[k - 1]);
+    json_out_number(out, "inside_90", e->inside_90[k - 1]);
+    json_out_object_end(out);
 }
 
+typedef struct summary {
+    const world_model_job *job;
+    char state[65];
+} summary;
+
 static void write_summary(FILE *file, const void *user) {
-    const world_model_job *job = user;
+    const summary *whole = user;
+    const world_model_job *job = whole->job;
     const rv_evaluation *e = job->evaluation;
-    json out = json_begin(file, true);
-    json_text(&out, "version", rv_version());
-    json_text(&out, "env", job->settings.env);
-    json_whole(&out, "seed", job->settings.seed);
-    json_text(&out, "device", rv_device_name(job->device));
-    json_whole(&out, "data_steps", rv_dataset_steps(job->data));
-    json_whole(&out, "data_episodes", rv_dataset_episodes(job->data));
-    json_whole(&out, "weights", rv_params_size(rv_world_model_params(job->model)));
-    json_whole(&out, "train_steps", rv_trainer_steps(job->trainer));
-    json_whole(&out, "batch", job->settings.batch);
-    json_object(&out, "losses");
-    for (int m = 0; m < job->history.metric_count; m++) json_number(&out, job->history.name[m], job->history.value[m][job->history.count - 1]);
-    json_object_end(&out);
-    json_whole(&out, "held_out_steps", e->transitions);
-    json_number(&out, "reward_rmse", e->reward_rmse);
+    json_out out = json_out_begin(file, true);
+    json_out_text(&out, "version", rv_version());
+    json_out_text(&out, "env", job->settings.env);
+    json_out_whole(&out, "seed", job->settings.seed);
+    json_out_text(&out, "device", rv_device_name(job->device));
+    json_out_whole(&out, "data_steps", rv_dataset_steps(job->data));
+    json_out_whole(&out, "data_episodes", rv_dataset_episodes(job->data));
+    json_out_whole(&out, "weights", rv_params_size(rv_world_model_params(job->model)));
+    json_out_whole(&out, "train_steps", world_model_updates(job));
+    json_out_whole(&out, "batch", job->settings.batch);
+    json_out_text(&out, "state_sha256", whole->state);
+    json_out_object(&out, "losses");
+    for (int m = 0; m < job->history.metric_count; m++) json_out_number(&out, job->history.name[m], job->history.value[m][job->history.count - 1]);
+    json_out_object_end(&out);
+    json_out_whole(&out, "held_out_steps", e->transitions);
+    json_out_number(&out, "reward_rmse", e->reward_rmse);
     write_dimensions(&out, job, "change_r2", e->change_r2);
     const int64_t horizons[] = {1, 5, 15, e->horizon};
     int64_t last = 0;
     for (int i = 0; i < 4; i++) {
         if (horizons[i] > last && horizons[i] <= e->horizon) write_horizon(&out, job, last = horizons[i]);
     }
-    json_object(&out, "seconds");
-    json_number(&out, "collect", job->collect_seconds);
-    json_number(&out, "train", job->train_seconds);
-    json_number(&out, "evaluate", job->evaluate_seconds);
-    json_number(&out, "plot", job->plot_seconds);
-    json_number(&out, "all", program_seconds() - job->begun);
-    json_object_end(&out);
-    json_end(&out);
+    json_out_object(&out, "seconds");
+    json_out_number(&out, "collect", job->collect_seconds);
+    json_out_number(&out, "train", job->train_seconds);
+    json_out_number(&out, "evaluate", job->evaluate_seconds);
+    json_out_number(&out, "plot", job->plot_seconds);
+    json_out_number(&out, "all", program_seconds() - job->begun);
+    json_out_object_end(&out);
+    json_out_end(&out);
 }
 
-int world_model_write_summary(const world_model_job *job) {
-    int code = run_folder_summary(&job->run, write_summary, job);
+/* The final figures for TensorBoard too. */
+static void write_events(const world_model_job *job) {
+    const rv_evaluation *e = job->evaluation;
+    char name[48], tag[128];
+    for (int64_t d = 0; d < e->observation_size; d++) {
+        snprintf(tag, sizeof tag, "evaluation/change_r2/%s", name_of(job, d, name));
+        for (char *c = tag; *c; c++) *c = *c == ' ' ? '_' : *c;
+        tensorboard_scalar(job->events, tag, world_model_updates(job), (float)e->change_r2[d]);
+    }
+    tensorboard_scalar(job->events, "evaluation/reward_rmse", world_model_updates(job), (float)e->reward_rmse);
+}
+
+int world_model_write_summary(world_model_job *job) {
+    summary whole = {.job = job};
+    write_events(job);
+    if (!tensorboard_flush(job->events)) return program_fail(EXIT_IO, "cannot write the TensorBoard file in %s", job->run.path);
+    int code = world_model_state_hash(job, whole.state);
+    if (code == EXIT_OK) code = run_folder_write(&job->run, "summary.json", write_summary, &whole);
     if (code == EXIT_OK) {
         printf("checkpoint  %s/checkpoints/last.safetensors\n", job->run.path);
         printf("figures     %s/summary.json, %s/metrics.jsonl\n", job->run.path, job->run.path);
@@ -112,7 +133,7 @@ int world_model_write_summary(const world_model_job *job) {
 
 /* ---- plots -------------------------------------------------------------------------------------------------- */
 
-static int plot_latents(const world_model_job *job, const figure_text *text) {
+static int make_points(const world_model_job *job, figure_points *points) {
     enum { POINTS = 800 };
     rv_transitions data = rv_dataset_transitions(job->held_out);
     const int64_t count = data.steps < POINTS ? data.steps : POINTS, o = data.observation_size, z = job->settings.latent;
@@ -122,28 +143,42 @@ static int plot_latents(const world_model_job *job, const figure_text *text) {
         memcpy(observation + i * o, data.observation + i * data.steps / count * o, (size_t)o * sizeof *observation);
     }
     rv_status status = rv_evaluate_latents(job->model, observation, count, latent);
-    int code = status == RV_OK ? figure_latents(job->run.path, text, latent, z, observation, count)
-                               : program_fail(program_code(status), "latents: %s", rv_status_text(status));
+    int code = status == RV_OK ? EXIT_OK : program_fail(program_code(status), "latents: %s", rv_status_text(status));
+    if (code == EXIT_OK && !figure_points_make(points, latent, z, observation, o, count)) code = program_fail(EXIT_DEVICE, "no memory for a plot");
     free(observation);
     return code;
 }
 
-int world_model_plot(world_model_job *job) {
+/* Draws every figure of a run; the evaluation's only where there is one. */
+int world_model_plot(const char *folder, const figure_text *text, const history *history, const rv_evaluation *evaluation,
+                     const figure_points *points) {
     if (!canvas_available()) {
         puts("plots       left out: this build has none (cairo was missing when it was configured)");
         return EXIT_OK;
     }
     double begun = program_seconds();
+    int code = history->count > 0 ? figure_losses(folder, text, history) : EXIT_OK;
+    figure_text plain = *text;
+    plain.note = NULL;
+    if (code == EXIT_OK && evaluation) code = figure_open_loop(folder, "open_loop", &plain, evaluation);
+    if (code == EXIT_OK && evaluation) code = figure_horizon(folder, text, evaluation);
+    if (code == EXIT_OK && evaluation) code = figure_latents(folder, text, points);
+    if (code != EXIT_OK) return code;
+    printf("plots       %s/plots/%s.png and .svg (%.2f s)\n", folder, evaluation ? "{losses,open_loop,horizon,latents}" : "losses",
+           program_seconds() - begun);
+    return EXIT_OK;
+}
+
+int world_model_write_figures(world_model_job *job) {
+    double begun = program_seconds();
     char note[128];
+    figure_points points = {0};
     snprintf(note, sizeof note, "batch %lld, seed %lld", (long long)job->settings.batch, (long long)job->settings.seed);
-    figure_text text = {job->settings.env, note, job->spaces.observation_size, job->spaces.observation_names};
-    int code = figure_losses(job->run.path, &text, &job->history);
-    if (code == EXIT_OK) code = figure_open_loop(job->run.path, &text, job->evaluation);
-    if (code == EXIT_OK) code = figure_horizon(job->run.path, &text, job->evaluation);
-    if (code == EXIT_OK) code = plot_latents(job, &text);
+    const figure_text text = {job->settings.env, note, job->spaces.observation_size, job->spaces.observation_names};
+    int code = make_points(job, &points);
+    if (code == EXIT_OK) code = evaluation_file_write(&job->run, &text, job->evaluation, &points);
+    if (code == EXIT_OK) code = world_model_plot(job->run.path, &text, &job->history, job->evaluation, &points);
+    figure_points_free(&points);
     job->plot_seconds = program_seconds() - begun;
-    if (code == EXIT_OK) {
-        printf("plots       %s/plots/{losses,open_loop,horizon,latents}.png and .svg (%.2f s)\n", job->run.path, job->plot_seconds);
-    }
     return code;
 }

@@ -1,16 +1,21 @@
 /* experiments/world_model_settings.c: the options of `reverie train world_model`. */
 #include <stdlib.h>
 
-#include "experiments/json.h"
+#include "experiments/config_file.h"
+#include "experiments/json_out.h"
+#include "experiments/program.h"
 #include "experiments/world_model_job.h"
 
 #define S world_model_settings
 
-const option world_model_options[] = {
+static const option options[] = {
+    OPTION_CHOICE(S, what, "job", "world_model", "world_model", "what to train"),
+    OPTION_CHOICE(S, config, "config", "default", "default course", "values to begin with: default is tuned, course is the notebook's"),
     OPTION_WHOLE(S, seed, "seed", "0", 0, 9e18, "of data, weights and batches"),
     OPTION_TEXT(S, device, "device", "auto", "where to compute; `reverie devices` lists them"),
     OPTION_TEXT(S, out, "out", "run/world_model", "folder of the run"),
     OPTION_FLAG(S, fresh, "fresh", "replace the run that the folder holds"),
+    OPTION_FLAG(S, dry_run, "dry_run", "say what it would take, and do nothing"),
     OPTION_CHOICE(S, progress, "progress", "auto", "auto bar plain none", "how to show progress"),
     OPTION_TEXT(S, env, "env.name", "continuous_cartpole", "environment; further env. options are its own, see below"),
     OPTION_WHOLE(S, data_steps, "data.steps", "5000", 1, 1e9, "steps to collect"),
@@ -18,14 +23,24 @@ const option world_model_options[] = {
     OPTION_WHOLE(S, data_environments, "data.environments", "8", 1, 65536, "environments at once"),
     OPTION_CHOICE(S, data_policy, "data.policy", "mixed", "random scripted mixed", "how to act"),
     OPTION_NUMBER(S, data_noise, "data.noise", "0.3", 0, 10, "noise of the scripted policy, as a share of half the action's range"),
+    OPTION_NUMBER(S, validation, "data.validation", "0", 0, 0.9, "share of the data that is not trained on but validates and calibrates"),
     OPTION_WHOLE(S, latent, "model.latent", "32", 1, 65536, "size of the latent"),
     OPTION_SIZES(S, vae_hidden, "model.vae_hidden", "128,64", 1, 65536, "layers of the encoder; the decoder's are reversed"),
     OPTION_SIZES(S, dynamics_hidden, "model.dynamics_hidden", "128,64", 1, 65536, "layers of the dynamics"),
     OPTION_SIZES(S, reward_hidden, "model.reward_hidden", "64,32", 1, 65536, "layers of the reward model"),
+    OPTION_SWITCH(S, continues, "model.continue", "false", "with a continue model, that predicts whether an episode goes on"),
+    OPTION_SIZES(S, continue_hidden, "model.continue_hidden", "64,32", 1, 65536, "its layers"),
+    OPTION_SWITCH(S, normalise_reward, "model.normalise_reward", "false", "learn rewards less their mean, over their deviation"),
+    OPTION_SWITCH(S, calibrated, "model.calibrated", "false", "stretch drawn predictions until their bands hold; needs data.validation"),
     OPTION_FLAG(S, deterministic, "model.deterministic", "predict the next latent as a point"),
     OPTION_FLAG(S, absolute, "model.absolute", "predict the next latent itself, not its change"),
     OPTION_WHOLE(S, train_steps, "train.steps", "1000", 1, 1e9, "updates"),
     OPTION_WHOLE(S, batch, "train.batch", "64", 1, 1048576, "transitions an update"),
+    OPTION_WHOLE(S, window, "train.window", "1", 1, RV_WINDOW_MAX, "transitions in a row that a sample is"),
+    OPTION_NUMBER(S, prediction_weight, "train.prediction_weight", "1", 0, 1e6, "weight of the open-loop error within a window"),
+    OPTION_WHOLE(S, learning_rate_warmup, "train.learning_rate_warmup", "0", 0, 1e9, "updates over which the learning rate grows"),
+    OPTION_WHOLE(S, learning_rate_decay, "train.learning_rate_decay", "0", 0, 1e9, "update at which it has fallen to 0 along a cosine; 0: it stays"),
+    OPTION_WHOLE(S, patience, "train.patience", "0", 0, 1e9, "lines of metrics without a lower validation loss until it stops; 0: never"),
     OPTION_NUMBER(S, learning_rate, "train.learning_rate", "1e-3", 1e-9, 10, "of AdamW"),
     OPTION_NUMBER(S, weight_decay, "train.weight_decay", "0", 0, 10, "of AdamW"),
     OPTION_NUMBER(S, clip, "train.clip", "100", 1e-6, 1e9, "bound of the gradient's norm"),
@@ -36,27 +51,49 @@ const option world_model_options[] = {
     OPTION_WHOLE(S, eval_horizon, "eval.horizon", "50", 1, 10000, "steps to predict open loop"),
     OPTION_NUMBER(S, eval_noise, "eval.noise", "0.3", 0, 10, "noise of the policy there"),
     OPTION_WHOLE(S, log_every, "log.every", "10", 1, 1024, "updates between lines of metrics.jsonl"),
+    OPTION_NUMBER(S, save_seconds, "save.seconds", "30", 0, 1e6, "seconds between checkpoints; 0: after every line of metrics"),
 };
-const int world_model_option_count = sizeof world_model_options / sizeof *world_model_options;
+_Static_assert(sizeof options / sizeof *options <= OPTION_MAX, "OPTION_MAX is too small");
+
+/* The notebook's constants. */
+static const char *const course[][2] = {
+    {"data.steps", "5000"}, {"train.steps", "1000"},          {"train.batch", "64"},      {"train.learning_rate", "1e-3"},
+    {"train.clip", "100"},  {"train.kl_weight", "1e-4"},      {"model.latent", "32"},     {"model.vae_hidden", "128,64"},
+    {"eval.horizon", "50"}, {"model.dynamics_hidden", "128,64"}, {"model.reward_hidden", "64,32"},
+};
+static const option_named named[] = {
+    {"course", "the constants of the course's notebook", sizeof course / sizeof *course, course},
+};
+
+const option_schema world_model_schema = {options, sizeof options / sizeof *options, "env.", named, sizeof named / sizeof *named};
+
+const char world_model_passing[] = "config device out fresh dry_run progress save.seconds";
+
+int world_model_read_settings(world_model_job *job, const char *file, int argc, char **argv) {
+    int code = file ? config_read_file(file, &job->list) : EXIT_OK;
+    if (code == EXIT_OK) code = options_from_arguments(&world_model_schema, argc, argv, &job->list);
+    if (code == EXIT_OK) code = options_apply(&world_model_schema, &job->list, &job->settings, job->origins, &job->env_options);
+    return code;
+}
 
 char *world_model_config(const world_model_job *job) {
-    char *text = NULL, key[96], value[1100];
+    char *text = NULL, key[96], value[1200];
     size_t size;
     FILE *file = open_memstream(&text, &size);
     if (!file) return NULL;
-    json out = json_begin(file, false);
-    for (int i = 0; i < world_model_option_count; i++) {
-        const option *o = &world_model_options[i];
-        options_value_text(o, &job->settings, value, sizeof value);
-        json_text(&out, o->key, value);
+    json_out out = json_out_begin(file, false);
+    for (int i = 0; i < world_model_schema.count; i++) {
+        if (config_among(world_model_passing, options[i].key)) continue;
+        options_value_text(&options[i], &job->settings, value, sizeof value);
+        json_out_text(&out, options[i].key, value);
     }
     for (int i = 0; i < job->env_options.count; i++) {
         snprintf(key, sizeof key, "env.%s", job->env_options.name[i]);
-        json_number(&out, key, job->env_options.value[i]);
+        json_out_number(&out, key, job->env_options.value[i]);
     }
-    json_whole(&out, "observation_size", job->spaces.observation_size);
-    json_whole(&out, "action_size", job->spaces.action_size);
-    json_end(&out);
+    json_out_whole(&out, "observation_size", job->spaces.observation_size);
+    json_out_whole(&out, "action_size", job->spaces.action_size);
+    json_out_end(&out);
     if (fclose(file) == 0) return text;
     free(text);
     return NULL;

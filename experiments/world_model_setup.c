@@ -1,0 +1,311 @@
+/* experiments/world_model_setup.c: device, environments, data, model and trainer of a run. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "experiments/config_file.h"
+#include "experiments/program.h"
+#include "experiments/sha256.h"
+#include "experiments/world_model_job.h"
+
+static int failed(rv_status status, const char *message) {
+    return program_fail(program_code(status), "%s", message && message[0] ? message : rv_status_text(status));
+}
+
+void world_model_release(world_model_job *job) {
+    tensorboard_close(job->events);
+    history_free(&job->history);
+    rv_evaluation_destroy(job->evaluation);
+    rv_checkpoint_destroy(job->checkpoint);
+    rv_trainer_destroy(job->trainer);
+    rv_world_model_destroy(job->model);
+    rv_dataset_destroy(job->data);
+    rv_dataset_destroy(job->validation);
+    rv_dataset_destroy(job->held_out);
+    rv_env_destroy(job->env);
+    rv_env_destroy(job->held_out_env);
+    rv_device_close(job->device);
+    options_list_free(&job->list);
+}
+
+/* ---- device and environments ------------------------------------------------------------------------------ */
+
+int world_model_open_device(world_model_job *job) {
+    rv_status status = rv_device_open(job->settings.device, NULL, &job->device);
+    if (status != RV_OK) return program_fail(EXIT_DEVICE, "%s", job->device ? rv_device_message(job->device) : "out of memory");
+    printf("device      %s, %s\n", rv_device_name(job->device), rv_device_description(job->device));
+    return EXIT_OK;
+}
+
+/* Where the first of the environment's options that alone is refused was written. */
+static option_origin origin_of_mistake(const world_model_job *job) {
+    const option_extras *extras = &job->env_options;
+    for (int i = 0; i < extras->count; i++) {
+        rv_env *env;
+        rv_env_setting setting = {extras->name[i], extras->value[i]};
+        rv_status status = rv_env_create(job->settings.env, 1, &setting, 1, &env);
+        rv_env_destroy(env);
+        if (status != RV_OK) return extras->origin[i];
+    }
+    return (option_origin){0};
+}
+
+int world_model_make_env(world_model_job *job, int64_t count, rv_env **env) {
+    rv_env_setting settings[OPTION_EXTRAS];
+    for (int i = 0; i < job->env_options.count; i++) {
+        settings[i] = (rv_env_setting){job->env_options.name[i], job->env_options.value[i]};
+    }
+    rv_status status = rv_env_create(job->settings.env, count, settings, job->env_options.count, env);
+    if (status == RV_OK) return EXIT_OK;
+    char where[1200];
+    option_origin origin = origin_of_mistake(job);
+    options_where(&origin, where, sizeof where);
+    return program_fail(program_code(status), "%s%s", where, *env ? rv_env_message(*env) : "out of memory");
+}
+
+/* Writes down the standard values of the environment's options too. */
+static void complete_env_options(world_model_job *job) {
+    const rv_env_table *table = rv_env_table_of(job->env);
+    option_extras *extras = &job->env_options;
+    for (int o = 0; o < table->option_count && extras->count < OPTION_EXTRAS; o++) {
+        int i = 0;
+        while (i < extras->count && strcmp(extras->name[i], table->options[o].name) != 0) i++;
+        if (i < extras->count) continue;
+        extras->name[i] = table->options[o].name;
+        extras->value[i] = table->options[o].standard;
+        extras->origin[i] = (option_origin){0};
+        extras->count++;
+    }
+}
+
+int world_model_make_envs(world_model_job *job) {
+    const world_model_settings *s = &job->settings;
+    int code = world_model_make_env(job, s->data_environments, &job->env);
+    if (code == EXIT_OK) code = world_model_make_env(job, s->eval_episodes, &job->held_out_env);
+    if (code != EXIT_OK) return code;
+    complete_env_options(job);
+    job->spaces.size = sizeof job->spaces;
+    rv_env_spaces_get(job->env, &job->spaces);
+    if (s->data_policy != RV_POLICY_RANDOM && !rv_env_table_of(job->env)->scripted) {
+        return program_fail(EXIT_CONFIG, "%s has no scripted policy; use --data.policy=random", s->env);
+    }
+    if (s->validation <= 0 && (s->calibrated || s->patience > 0)) {
+        return program_fail(EXIT_CONFIG, "%s needs data.validation above 0", s->calibrated ? "model.calibrated" : "train.patience");
+    }
+    if (s->eval_horizon > s->eval_steps) {
+        return program_fail(EXIT_CONFIG, "eval.horizon is %lld, beyond eval.steps of %lld", (long long)s->eval_horizon, (long long)s->eval_steps);
+    }
+    return EXIT_OK;
+}
+
+/* ---- data -------------------------------------------------------------------------------------------------- */
+
+typedef struct collecting {
+    progress progress;
+    int64_t episodes;
+} collecting;
+
+static int show_collecting(void *user, int64_t steps, int64_t episodes) {
+    collecting *c = user;
+    char details[64];
+    snprintf(details, sizeof details, "episodes=%lld", (long long)episodes);
+    progress_show(&c->progress, steps, details);
+    return program_interrupted();
+}
+
+static int collect_into(world_model_job *job, rv_env *env, rv_collect_options options, rv_dataset **data) {
+    collecting shown;
+    rv_status status = rv_dataset_create(job->spaces.observation_size, job->spaces.action_size, data);
+    if (status != RV_OK) return failed(status, rv_dataset_message(*data));
+    progress_begin(&shown.progress, (progress_mode)job->settings.progress, "collect", "steps", options.steps);
+    options.size = sizeof options;
+    options.progress = show_collecting;
+    options.user = &shown;
+    status = rv_collect_world_model_data(env, &options, *data);
+    progress_end(&shown.progress);
+    if (status == RV_CANCELLED) return program_fail(EXIT_INTERRUPTED, "interrupted while collecting: there is nothing to save yet");
+    if (status != RV_OK) return failed(status, rv_dataset_message(*data));
+    if (rv_dataset_steps(*data) == 0) return program_fail(EXIT_DATA, "no data was collected");
+    return EXIT_OK;
+}
+
+static void hash_data(sha256 *hash, const rv_dataset *data) {
+    const rv_transitions t = rv_dataset_transitions(data);
+    const size_t steps = (size_t)t.steps;
+    sha256_add(hash, t.observation, steps * (size_t)t.observation_size * sizeof *t.observation);
+    sha256_add(hash, t.action, steps * (size_t)t.action_size * sizeof *t.action);
+    sha256_add(hash, t.reward, steps * sizeof *t.reward);
+    sha256_add(hash, t.next_observation, steps * (size_t)t.observation_size * sizeof *t.next_observation);
+    sha256_add(hash, t.first, steps);
+    sha256_add(hash, t.terminated, steps);
+    sha256_add(hash, t.truncated, steps);
+}
+
+static int hash_env(sha256 *hash, rv_env *env) {
+    const size_t size = rv_env_state_size(env);
+    void *bytes = malloc(size);
+    if (!bytes) return program_fail(EXIT_DEVICE, "no memory for the environments' state");
+    rv_status status = rv_env_save(env, bytes, size);
+    if (status == RV_OK) sha256_add(hash, bytes, size);
+    free(bytes);
+    return status == RV_OK ? EXIT_OK : failed(status, rv_env_message(env));
+}
+
+/* What collecting left behind: data and the environments' states. */
+static int make_data_hash(world_model_job *job) {
+    sha256 hash;
+    sha256_begin(&hash);
+    hash_data(&hash, job->data);
+    if (job->validation) hash_data(&hash, job->validation);
+    hash_data(&hash, job->held_out);
+    int code = hash_env(&hash, job->env);
+    if (code == EXIT_OK) code = hash_env(&hash, job->held_out_env);
+    sha256_end(&hash, job->data_hash);
+    return code;
+}
+
+int world_model_collect_held_out(world_model_job *job, rv_env *env, int64_t steps, uint64_t seed, rv_dataset **data) {
+    const world_model_settings *s = &job->settings;
+    rv_collect_options options = {.steps = steps, .noise = s->eval_noise > 0 ? s->eval_noise : -1,
+                                  .policy = rv_env_table_of(env)->scripted ? RV_POLICY_SCRIPTED : RV_POLICY_RANDOM,
+                                  .seed = seed};
+    return collect_into(job, env, options, data);
+}
+
+/* Whole episodes for validation; the rest is trained on. */
+static int split(world_model_job *job) {
+    rv_dataset *train = NULL;
+    if (job->settings.validation <= 0) return EXIT_OK;
+    rv_status status = rv_dataset_create(job->spaces.observation_size, job->spaces.action_size, &train);
+    if (status == RV_OK) status = rv_dataset_create(job->spaces.observation_size, job->spaces.action_size, &job->validation);
+    if (status == RV_OK) status = rv_dataset_split(job->data, job->settings.validation, (uint64_t)job->settings.seed, train, job->validation);
+    if (status != RV_OK) {
+        rv_dataset_destroy(train);
+        return failed(status, rv_dataset_message(job->validation));
+    }
+    rv_dataset_destroy(job->data);
+    job->data = train;
+    if (rv_dataset_steps(job->validation) > 0) return EXIT_OK;
+    return program_fail(EXIT_DATA, "a single episode cannot be split; set data.validation to 0 or collect more with data.steps");
+}
+
+int world_model_collect(world_model_job *job) {
+    const world_model_settings *s = &job->settings;
+    const uint64_t held_out_seed = (uint64_t)s->seed + (UINT64_C(1) << 32); /* far from the seeds of training */
+    double begun = program_seconds();
+    rv_collect_options options = {.steps = s->data_steps, .episodes = s->data_episodes, .policy = (rv_policy)s->data_policy,
+                                  .noise = s->data_noise > 0 ? s->data_noise : -1, .seed = (uint64_t)s->seed};
+    int code = collect_into(job, job->env, options, &job->data);
+    if (code == EXIT_OK) code = world_model_collect_held_out(job, job->held_out_env, s->eval_episodes * s->eval_steps, held_out_seed, &job->held_out);
+    if (code == EXIT_OK) code = split(job);
+    if (code == EXIT_OK) code = make_data_hash(job);
+    if (code != EXIT_OK) return code;
+    job->collect_seconds = program_seconds() - begun;
+    char steps[32], held[32];
+    printf("data        %s steps in %lld episodes, and %s held out in %lld (%.2f s)\n", progress_count(rv_dataset_steps(job->data), steps),
+           (long long)rv_dataset_episodes(job->data), progress_count(rv_dataset_steps(job->held_out), held),
+           (long long)rv_dataset_episodes(job->held_out), job->collect_seconds);
+    return EXIT_OK;
+}
+
+/* ---- model and trainer --------------------------------------------------------------------------------------- */
+
+static rv_sizes sizes(const option_sizes *from) {
+    rv_sizes to = {.count = from->count};
+    for (int i = 0; i < from->count; i++) to.size[i] = from->size[i];
+    return to;
+}
+
+int world_model_make_model(world_model_job *job, const rv_transitions *data) {
+    const world_model_settings *s = &job->settings;
+    rv_world_model_options options = {.size = sizeof options,
+                                      .observation_size = job->spaces.observation_size,
+                                      .action_size = job->spaces.action_size,
+                                      .latent_size = s->latent,
+                                      .vae_hidden = sizes(&s->vae_hidden),
+                                      .dynamics_hidden = sizes(&s->dynamics_hidden),
+                                      .reward_hidden = sizes(&s->reward_hidden),
+                                      .deterministic = s->deterministic,
+                                      .absolute = s->absolute,
+                                      .continues = s->continues,
+                                      .continue_hidden = sizes(&s->continue_hidden),
+                                      .normalise_reward = s->normalise_reward,
+                                      .calibrated = s->calibrated};
+    rv_status status = rv_world_model_create(job->device, &options, (uint64_t)s->seed, &job->model);
+    if (status == RV_OK) status = rv_world_model_normalise_by(job->model, data);
+    if (status != RV_OK) return failed(status, rv_world_model_message(job->model));
+    char weights[32];
+    printf("model       %s weights, latent of %lld\n", progress_count(rv_params_size(rv_world_model_params(job->model)), weights),
+           (long long)s->latent);
+    return EXIT_OK;
+}
+
+int world_model_make_trainer(world_model_job *job, const rv_transitions *data) {
+    const world_model_settings *s = &job->settings;
+    const rv_transitions validation = job->validation ? rv_dataset_transitions(job->validation) : (rv_transitions){0};
+    rv_trainer_options training = {.size = sizeof training,
+                                   .batch = s->batch,
+                                   .learning_rate = (float)s->learning_rate,
+                                   .clip = (float)s->clip,
+                                   .kl_weight = s->kl_weight > 0 ? (float)s->kl_weight : -1.0f,
+                                   .kl_warmup = s->kl_warmup,
+                                   .learning_rate_warmup = s->learning_rate_warmup,
+                                   .learning_rate_decay = s->learning_rate_decay,
+                                   .window = s->window,
+                                   .prediction_weight = s->prediction_weight > 0 ? (float)s->prediction_weight : -1.0f,
+                                   .validation = job->validation ? &validation : NULL,
+                                   .adamw = {.weight_decay = (float)s->weight_decay},
+                                   .seed = (uint64_t)s->seed};
+    rv_status status = rv_trainer_create(job->model, data, &training, &job->trainer);
+    return status == RV_OK ? EXIT_OK : failed(status, rv_trainer_message(job->trainer));
+}
+
+/* The device without what leaves the bits alone: "cpu:isa=avx2,threads=2" -> "cpu:isa=avx2". */
+void world_model_device_kind(const world_model_job *job, char kind[64]) {
+    snprintf(kind, 64, "%s", rv_device_name(job->device));
+    char *threads = strstr(kind, "threads=");
+    if (!threads) return;
+    char *rest = strchr(threads, ',');
+    if (rest) memmove(threads, rest + 1, strlen(rest));
+    else threads[-1] = '\0';
+}
+
+int world_model_make_checkpoint(world_model_job *job) {
+    char device[64];
+    world_model_device_kind(job, device);
+    rv_status status = rv_checkpoint_create(job->device, &job->checkpoint);
+    if (status == RV_OK) status = rv_trainer_checkpoint(job->trainer, job->checkpoint);
+    char *config = status == RV_OK ? world_model_config(job) : NULL;
+    if (status == RV_OK && !config) status = RV_OUT_OF_MEMORY;
+    if (status == RV_OK) status = rv_checkpoint_set(job->checkpoint, "config", config);
+    if (status == RV_OK) status = rv_checkpoint_set(job->checkpoint, "data_sha256", job->data_hash);
+    if (status == RV_OK) status = rv_checkpoint_set(job->checkpoint, "device", device);
+    if (status == RV_OK) status = rv_checkpoint_set(job->checkpoint, "kind", "world_model");
+    if (status == RV_OK) status = rv_checkpoint_set(job->checkpoint, "version", rv_version());
+    free(config);
+    return status == RV_OK ? EXIT_OK : failed(status, job->checkpoint ? rv_checkpoint_message(job->checkpoint) : "");
+}
+
+/* ---- evaluation ------------------------------------------------------------------------------------------------ */
+
+int world_model_calibrate(world_model_job *job) {
+    int64_t longest = 0;
+    for (int64_t i = 0; i < rv_dataset_episodes(job->validation); i++) {
+        int64_t first, length;
+        rv_dataset_episode(job->validation, i, &first, &length);
+        if (length > longest) longest = length;
+    }
+    int64_t horizon = job->settings.eval_horizon < RV_STRETCH_STEPS ? job->settings.eval_horizon : RV_STRETCH_STEPS;
+    if (longest < horizon) horizon = longest;
+    const rv_evaluate_options options = {.size = sizeof options, .horizon = horizon, .seed = (uint64_t)job->settings.seed};
+    rv_status status = rv_calibrate_world_model(job->model, job->validation, &options);
+    return status == RV_OK ? EXIT_OK : failed(status, rv_world_model_message(job->model));
+}
+
+int world_model_evaluate(world_model_job *job, const rv_dataset *held_out, const rv_evaluate_options *options, rv_evaluation **evaluation) {
+    rv_transitions data = rv_dataset_transitions(job->data);
+    rv_status status = rv_evaluate_world_model(job->model, &data, held_out, options, evaluation);
+    if (status == RV_OK) return EXIT_OK;
+    const char *message = *evaluation ? (*evaluation)->message : "out of memory";
+    if (status == RV_INVALID_ARGUMENT) return program_fail(EXIT_DATA, "%s", message);
+    return failed(status, message);
+}
