@@ -10,6 +10,7 @@
 
 #include "envs/internal.h"
 #include "envs/table.h"
+#include "reverie/plugin.h"
 
 static const rv_env_table *const tables[] = {
     &rv_env_continuous_cartpole,
@@ -218,6 +219,13 @@ rv_status rv_env_create_from(const rv_env_table *table, int64_t count, const rv_
     return create(*env, settings, settings ? setting_count : 0);
 }
 
+static rv_status create_from_plugin(rv_env *env, const char *path, const rv_env_setting *settings, int setting_count) {
+    rv_status status = rv_env_plugin_open(path, &env->plugin);
+    if (status != RV_OK) return fail(env, status, "%s", rv_env_plugin_message(env->plugin));
+    env->table = rv_env_plugin_table(env->plugin);
+    return create(env, settings, setting_count);
+}
+
 rv_status rv_env_create(const char *name, int64_t count, const rv_env_setting *settings, int setting_count,
                         rv_env **env) {
     if (!env) return RV_INVALID_ARGUMENT;
@@ -225,6 +233,7 @@ rv_status rv_env_create(const char *name, int64_t count, const rv_env_setting *s
     if (table) return rv_env_create_from(table, count, settings, setting_count, env);
     *env = allocate(NULL, count);
     if (!*env) return RV_OUT_OF_MEMORY;
+    if (name && strchr(name, '/')) return create_from_plugin(*env, name, settings, settings ? setting_count : 0);
     const rv_env_table *nearest = tables[0];
     for (int i = 1; name && i < TABLE_COUNT; i++) {
         if (distance(name, tables[i]->name) < distance(name, nearest->name)) nearest = tables[i];
@@ -236,6 +245,7 @@ void rv_env_destroy(rv_env *env) {
     if (!env) return;
     if (env->state) env->table->destroy(env->state);
     rv_env_destroy(env->inner);
+    rv_env_plugin_close(env->plugin);
     free(env->action);
     free(env->next_observation);
     free(env->reward);

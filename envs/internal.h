@@ -18,7 +18,8 @@ struct rv_env {
     float *reward;
     uint8_t *terminated, *truncated, *ended;
     rv_env *inner;           /* of a wrapped environment: the one inside, its own */
-    char message[256];
+    struct rv_env_plugin *plugin; /* that the table comes from, where this environment opened it */
+    char message[512];
 };
 
 /* Keeps a message in the environment and returns the status. */

@@ -18,6 +18,8 @@ static const command commands[] = {
     {"plot", "draw a run's plots again from its files", command_plot},
     {"inspect", "list what a checkpoint or data file holds", command_inspect},
     {"config", "explain the keys of a training job", command_config},
+    {"envs", "list the environments with their spaces", command_envs},
+    {"env-check", "try whether an environment keeps its contract", command_env_check},
     {"devices", "list what this machine can compute on", command_devices},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };

@@ -31,6 +31,8 @@ int command_imagine(int argc, char **argv);
 int command_plot(int argc, char **argv);
 int command_inspect(int argc, char **argv);
 int command_config(int argc, char **argv);
+int command_envs(int argc, char **argv);
+int command_env_check(int argc, char **argv);
 int command_devices(int argc, char **argv);
 
 /* A training job; `file` is a YAML file with its settings, or NULL. */

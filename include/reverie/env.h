@@ -107,7 +107,8 @@ typedef struct rv_env_setting {
     double value;
 } rv_env_setting;
 
-/* Makes `count` environments of that name, or of a table of your own. Options not named take their standard value.
+/* Makes `count` environments of that name, or of a table of your own, which must live on. A name that holds a '/' is
+ * the path of a plugin (reverie/plugin.h, with its errors). Options not named take their standard value.
  * On failure *env still is an object that holds the message and must be destroyed.
  * Errors: NOT_FOUND (the name, or an option; the message names the nearest), INVALID_ARGUMENT (a value out of
  * range, count below 1, a table of another ABI), TOO_LARGE, OUT_OF_MEMORY. */
