@@ -196,13 +196,27 @@ static int64_t units_a_task(double ns, int64_t units) {
 
 static double pack_ns(const rv_pack *pack) { return 0.5 * (double)(pack->rows * pack->cols); }
 
+/* The step after `step` in the order of what they write (weights' gradients: as the optimiser reads them), so that
+ * a thread's share of pieces lies together; the first one for -1. */
+static int64_t next_by_place(const rv_fast_program *program, const rv_section *section, int64_t step) {
+    int64_t best = -1;
+    for (int64_t i = section->first; i < section->first + section->count; i++) {
+        const float *const to = rv_f32(&program->steps[i].launch.output[0]);
+        const float *const after = step < 0 ? NULL : rv_f32(&program->steps[step].launch.output[0]);
+        if (step >= 0 && (to < after || (to == after && i <= step))) continue;
+        if (best < 0 || to < rv_f32(&program->steps[best].launch.output[0])) best = i;
+    }
+    return best;
+}
+
 /* Tasks of a section of pieces or packs; only counts them while program->tasks is NULL. */
 static void cut_pieces(rv_fast_program *program, rv_section *section, bool early) {
     double ns = 0;
     section->first_task = program->task_count;
     const bool packs = section->kind == RV_SECTION_PACKS;
-    const int64_t begin = packs ? 0 : section->first, end = packs ? program->pack_count : section->first + section->count;
-    for (int64_t i = begin; i < end; i++) {
+    const int64_t count = packs ? program->pack_count : section->count;
+    for (int64_t done = 0, i = -1; done < count; done++) {
+        i = packs ? done : next_by_place(program, section, i);
         const rv_pack *pack = &program->packs[i];
         if (packs && (pack->early != early || (!early && (pack->step < section->first || pack->step >= section->first + section->count)))) continue;
         const double own = packs ? pack_ns(pack) : program->steps[i].ns;
