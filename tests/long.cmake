@@ -19,3 +19,12 @@ foreach(source ${RV_FUZZ})
   add_test(NAME suite_${name} COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/suite.sh ${name} ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
   set_tests_properties(suite_${name} PROPERTIES LABELS long TIMEOUT 300 FIXTURES_REQUIRED fuzz)
 endforeach()
+
+# a hundred kills at random moments, each followed by a resumption
+if(TARGET reverie_program)
+  set(folder ${CMAKE_CURRENT_BINARY_DIR}/work/program_kills)
+  file(MAKE_DIRECTORY ${folder})
+  add_test(NAME suite_program_kills COMMAND test_program_resume WORKING_DIRECTORY ${folder})
+  set_tests_properties(suite_program_kills PROPERTIES LABELS long TIMEOUT 1200
+                       ENVIRONMENT "REVERIE_PROGRAM=$<TARGET_FILE:reverie_program>;RV_KILLS=100")
+endif()

@@ -1,63 +1,8 @@
 /* The program from outside: help, mistakes and their exit codes, a real short run, what it leaves behind. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
-#include <fcntl.h>
-#include <jansson.h>
-#include <math.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "tests/program/program.h"
 
 #include "reverie/collect.h"
 #include "reverie/evaluate.h"
-
-static const char *program; /* set by the build: the program under test */
-
-/* The whole of a file, ended by a zero; NULL where there is none. */
-static char *read_file(const char *path) {
-    FILE *file = fopen(path, "rb");
-    if (!file) return NULL;
-    fseek(file, 0, SEEK_END);
-    long size = ftell(file);
-    rewind(file);
-    char *text = malloc((size_t)size + 1);
-    assert_int_equal(fread(text, 1, (size_t)size, file), size);
-    text[size] = '\0';
-    fclose(file);
-    return text;
-}
-
-/* Runs the program in a shell; what it printed is left in out.txt and err.txt. Returns the exit code. */
-static int run(const char *arguments) {
-    char line[2048];
-    int length = snprintf(line, sizeof line, "'%s' %s >out.txt 2>err.txt </dev/null", program, arguments);
-    assert_in_range(length, 1, (int)sizeof line - 1);
-    int status = system(line);
-    assert_true(WIFEXITED(status));
-    return WEXITSTATUS(status);
-}
-
-static void expect(const char *file, const char *words) {
-    char *text = read_file(file);
-    assert_non_null(text);
-    if (!strstr(text, words)) fail_msg("%s lacks \"%s\":\n%s", file, words, text);
-    free(text);
-}
-
-static void expect_empty(const char *file) {
-    char *text = read_file(file);
-    assert_non_null(text);
-    assert_string_equal(text, "");
-    free(text);
-}
 
 /* ---- help and mistakes -------------------------------------------------------------------------------- */
 
@@ -145,26 +90,6 @@ static void folders_that_cannot_be(void **unused) {
 }
 
 /* ---- a real run ------------------------------------------------------------------------------------------ */
-
-#define SMALL "--device=cpu --data.steps=1200 --train.steps=60 --eval.episodes=3 --eval.steps=70 --eval.horizon=20 --train.batch=16 "
-
-/* metrics.jsonl as a JSON list, each line without its time. */
-static json_t *read_metrics(const char *folder) {
-    char path[256];
-    snprintf(path, sizeof path, "%s/metrics.jsonl", folder);
-    char *text = read_file(path), *rest = NULL;
-    assert_non_null(text);
-    json_t *list = json_array();
-    for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-        json_t *row = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
-        assert_non_null(row);
-        assert_true(json_is_number(json_object_get(row, "seconds")));
-        json_object_del(row, "seconds");
-        json_array_append_new(list, row);
-    }
-    free(text);
-    return list;
-}
 
 static void check_picture(const char *folder, const char *name) {
     char path[256];
@@ -327,22 +252,15 @@ static void divergence_is_numeric(void **unused) {
     assert_int_not_equal(access("c/checkpoints/last.safetensors", F_OK), 0); /* nothing poisoned is saved */
 }
 
-int main(void) {
-    program = getenv("REVERIE_PROGRAM");
-    if (!program) {
-        puts("REVERIE_PROGRAM is not set: the program was not built");
-        return 0;
-    }
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(help_everywhere),
-        cmocka_unit_test(mistakes_are_named),
-        cmocka_unit_test(lost_output_is_an_error),
-        cmocka_unit_test(folders_that_cannot_be),
-        cmocka_unit_test(trains_and_leaves_its_files),
-        cmocka_unit_test(same_seed_same_metrics),
-        cmocka_unit_test(checkpoint_loads_again),
-        cmocka_unit_test(interrupt_saves),
-        cmocka_unit_test(divergence_is_numeric),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(help_everywhere),
+    cmocka_unit_test(mistakes_are_named),
+    cmocka_unit_test(lost_output_is_an_error),
+    cmocka_unit_test(folders_that_cannot_be),
+    cmocka_unit_test(trains_and_leaves_its_files),
+    cmocka_unit_test(same_seed_same_metrics),
+    cmocka_unit_test(checkpoint_loads_again),
+    cmocka_unit_test(interrupt_saves),
+    cmocka_unit_test(divergence_is_numeric),
+};
+RUN_PROGRAM_TESTS(tests)

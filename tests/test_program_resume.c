@@ -1,0 +1,231 @@
+/* Runs that are interrupted, killed, and go on: they end in the state of one that never stopped. */
+#include "tests/program/program.h"
+
+#include <time.h>
+
+#define JOB "train world_model --device=cpu --data.steps=1500 --train.steps=160 --eval.episodes=3 --eval.steps=70 --eval.horizon=20 " \
+            "--train.batch=16 --data.validation=0.2 --model.calibrated --model.continue --log.every=10 --save.seconds=0 "
+
+static double now(void) {
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    return (double)at.tv_sec + 1e-9 * (double)at.tv_nsec;
+}
+
+/* Begins the program, as run() would; its output goes to out.txt and err.txt. */
+static pid_t begin(const char *arguments) {
+    char line[2048];
+    snprintf(line, sizeof line, "exec '%s' %s >out.txt 2>err.txt </dev/null", program, arguments);
+    pid_t child = fork();
+    if (child == 0) {
+        execl("/bin/sh", "sh", "-c", line, (char *)NULL);
+        _exit(127);
+    }
+    assert_true(child > 0);
+    return child;
+}
+
+static int end(pid_t child) {
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+static void get_hash(const char *folder, char hash[65]) {
+    json_t *summary = read_json(folder, "summary.json");
+    snprintf(hash, 65, "%s", json_string_value(json_object_get(summary, "state_sha256")));
+    assert_int_equal(strlen(hash), 64);
+    json_decref(summary);
+}
+
+static char reference[65];
+static double seconds;
+
+static void one_that_never_stops(void **unused) {
+    (void)unused;
+    double begun = now();
+    assert_int_equal(run(JOB "--out=whole --fresh"), 0);
+    seconds = now() - begun;
+    get_hash("whole", reference);
+    assert_int_equal(run(JOB "--out=again --fresh --save.seconds=1000"), 0); /* how often it saves changes nothing */
+    char hash[65];
+    get_hash("again", hash);
+    assert_string_equal(hash, reference);
+    assert_int_equal(run(JOB "--out=other --fresh --seed=1"), 0);
+    get_hash("other", hash);
+    assert_string_not_equal(hash, reference);
+}
+
+static void check_end(void) {
+    char hash[65];
+    get_hash("killed", hash);
+    assert_string_equal(hash, reference);
+    json_t *whole = read_metrics("whole"), *killed = read_metrics("killed");
+    assert_true(json_equal(whole, killed));
+    json_decref(whole);
+    json_decref(killed);
+}
+
+/* RV_KILLS (5) kills at random moments, on one run after the other. */
+static void killed_and_resumed(void **unused) {
+    (void)unused;
+    const char *wanted = getenv("RV_KILLS");
+    const int kills = wanted ? atoi(wanted) : 5;
+    int done = 0, finished = 0, resumed = 0;
+    unsigned random = (unsigned)time(NULL);
+    printf("seed of the moments: %u\n", random);
+    bool fresh = true;
+    while (done < kills) {
+        double moment = seconds * 1.05 * (double)rand_r(&random) / (double)RAND_MAX;
+        int signal = rand_r(&random) % 4 == 0 ? SIGINT : SIGKILL;
+        pid_t child = begin(fresh ? JOB "--out=killed --fresh" : JOB "--out=killed");
+        usleep((useconds_t)(1e6 * moment));
+        kill(child, signal);
+        int code = end(child);
+        char *out = read_file("out.txt");
+        resumed += out && strstr(out, "resuming") != NULL;
+        free(out);
+        if (code != 1000 + SIGKILL && code != 1000 + SIGINT && code != 130 && code != 0) {
+            char *text = read_file("err.txt");
+            fail_msg("exits with %d:\n%s", code, text);
+        }
+        fresh = code == 0;
+        if (code == 0) {
+            check_end();
+            finished++;
+        } else {
+            done++;
+        }
+    }
+    assert_int_equal(run(JOB "--out=killed"), 0);
+    check_end();
+    printf("%d kills, %d resumptions, %d runs\n", done, resumed, finished + 1);
+}
+
+static void interrupted_says_how_to_go_on(void **unused) {
+    (void)unused;
+    struct stat about = {0};
+    unlink("long/metrics.jsonl");
+    pid_t child = begin("train world_model --device=cpu --train.steps=100000000 --data.steps=500 --out=long --fresh");
+    for (int tick = 0; tick < 6000 && (stat("long/metrics.jsonl", &about) != 0 || about.st_size == 0); tick++) usleep(10000);
+    kill(child, SIGTERM);
+    assert_int_equal(end(child), 130);
+    expect("err.txt", "interrupted after");
+    expect("err.txt", "goes on");
+    json_t *metrics = read_metrics("long");
+    size_t before = json_array_size(metrics);
+    json_decref(metrics);
+    child = begin("train world_model --device=cpu --train.steps=100000000 --data.steps=500 --out=long");
+    for (int tick = 0; tick < 6000; tick++) {
+        metrics = read_metrics("long");
+        size_t after = json_array_size(metrics);
+        json_decref(metrics);
+        if (after > before) break;
+        usleep(10000);
+    }
+    kill(child, SIGINT);
+    assert_int_equal(end(child), 130);
+    expect("out.txt", "resuming");
+}
+
+/* ---- what cannot go on ------------------------------------------------------------------------------------- */
+
+static void a_changed_config_is_refused(void **unused) {
+    (void)unused;
+    assert_int_equal(run(JOB "--out=whole --train.steps=241 --env.force=9"), 3);
+    expect("err.txt", "train.steps: 160 before, 241 now");
+    expect("err.txt", "env.force: 10 before, 9 now");
+    expect("err.txt", "--fresh");
+    char hash[65];
+    get_hash("whole", hash);
+    assert_string_equal(hash, reference); /* untouched */
+    assert_int_equal(run(JOB "--out=whole --progress=none --save.seconds=5"), 0); /* these change nothing */
+    expect("out.txt", "finished");
+}
+
+/* A run that stands in the middle: its last checkpoint is whole. */
+static void make_half(void) {
+    assert_int_equal(system("rm -rf half && mkdir half"), 0);
+    for (int tries = 0; tries < 100; tries++) {
+        pid_t child = begin(JOB "--out=half --fresh");
+        for (int tick = 0; tick < 3000 && access("half/checkpoints/last.safetensors", F_OK) != 0; tick++) usleep(2000);
+        kill(child, SIGKILL);
+        end(child);
+        if (access("half/summary.json", F_OK) != 0) return;
+    }
+    fail_msg("it is never caught in the middle");
+}
+
+static void damage_is_told(void **unused) {
+    (void)unused;
+    static const struct {
+        const char *command;
+        int code;
+        const char *words;
+    } cases[] = {
+        {": >half/checkpoints/last.safetensors", 7, "--fresh"},
+        {"cp '%s' half/checkpoints/last.safetensors", 7, "--fresh"},
+        {"head -c 5000 whole/checkpoints/last.safetensors >half/checkpoints/last.safetensors", 7, "--fresh"},
+        {": >half/config.yaml", 3, "half/config.yaml:1: the file is empty"},
+        {"echo 'steps: 3' >half/config.yaml", 3, "half/config.yaml:1: no key \"steps\""},
+        {"rm half/config.yaml", 7, "without config.yaml"},
+        {": >half/metrics.jsonl", 7, "lacks update"},
+        {"echo nonsense >half/metrics.jsonl", 7, "half/metrics.jsonl:1"},
+    };
+    make_half();
+    assert_int_equal(system("rm -rf kept && cp -r half kept"), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char command[1024];
+        snprintf(command, sizeof command, cases[i].command, program);
+        assert_int_equal(system(command), 0);
+        int code = run(JOB "--out=half");
+        char *text = read_file("err.txt");
+        if (code != cases[i].code || !strstr(text, cases[i].words)) fail_msg("after \"%s\" it exits with %d:\n%s", command, code, text);
+        free(text);
+        assert_int_equal(system("rm -rf half && cp -r kept half"), 0);
+    }
+    assert_int_equal(run(JOB "--out=half"), 0); /* and undamaged it goes on */
+    expect("out.txt", "resuming");
+    char hash[65];
+    get_hash("half", hash);
+    assert_string_equal(hash, reference);
+}
+
+/* A disk that is full in the middle of a checkpoint: files may not grow beyond a size. */
+static void a_full_disk_loses_nothing(void **unused) {
+    (void)unused;
+    char line[2048];
+    make_half();
+    for (int blocks = 8; blocks <= 512; blocks *= 4) {
+        snprintf(line, sizeof line, "ulimit -f %d; exec '%s' " JOB "--out=half >out.txt 2>err.txt", blocks, program);
+        int status = system(line);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 7);
+        expect("err.txt", "half/");
+    }
+    assert_int_equal(run(JOB "--out=half"), 0);
+    expect("out.txt", "resuming");
+    char hash[65];
+    get_hash("half", hash);
+    assert_string_equal(hash, reference);
+}
+
+static void other_locales_change_nothing(void **unused) {
+    (void)unused;
+    char line[2048], hash[65];
+    snprintf(line, sizeof line, "LC_ALL=de_DE.UTF-8 LC_NUMERIC=de_DE.UTF-8 COLUMNS=1 '%s' " JOB "--out=german --fresh --train.learning_rate=1e-3 >out.txt 2>err.txt", program);
+    assert_int_equal(system(line), 0);
+    get_hash("german", hash);
+    assert_string_equal(hash, reference);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(one_that_never_stops),
+    cmocka_unit_test(killed_and_resumed),
+    cmocka_unit_test(interrupted_says_how_to_go_on),
+    cmocka_unit_test(a_changed_config_is_refused),
+    cmocka_unit_test(damage_is_told),
+    cmocka_unit_test(a_full_disk_loses_nothing),
+    cmocka_unit_test(other_locales_change_nothing),
+};
+RUN_PROGRAM_TESTS(tests)
