@@ -47,8 +47,7 @@ typedef struct option {
     const char *text;
 } option;
 
-#define OPTION_FLAG(type, field, key, text) OPTION_SWITCH(type, field, key, "false", text)
-#define OPTION_SWITCH(type, field, key, standard, text) {key, KIND_FLAG, offsetof(type, field), standard, 0, 0, NULL, text}
+#define OPTION_FLAG(type, field, key, standard, text) {key, KIND_FLAG, offsetof(type, field), standard, 0, 0, NULL, text}
 #define OPTION_WHOLE(type, field, key, standard, low, high, text) \
     {key, KIND_WHOLE, offsetof(type, field), standard, low, high, NULL, text}
 #define OPTION_NUMBER(type, field, key, standard, low, high, text) \

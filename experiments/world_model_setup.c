@@ -249,7 +249,7 @@ int world_model_make_trainer(world_model_job *job, const rv_transitions *data) {
                                    .kl_weight = s->kl_weight > 0 ? (float)s->kl_weight : -1.0f,
                                    .kl_warmup = s->kl_warmup,
                                    .learning_rate_warmup = s->learning_rate_warmup,
-                                   .learning_rate_decay = s->learning_rate_decay,
+                                   .learning_rate_decay = s->learning_rate_decay ? s->train_steps : 0,
                                    .window = s->window,
                                    .prediction_weight = s->prediction_weight > 0 ? (float)s->prediction_weight : -1.0f,
                                    .validation = job->validation ? &validation : NULL,
