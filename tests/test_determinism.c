@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/case_run.h"
 #include "tests/support/compare.h"
 #include "tests/support/devices.h"
 #include "tests/support/suite.h"
@@ -54,6 +55,52 @@ static void test_threads(void **state) {
     assert_true(hash_of("cpu:threads=2", 1, NULL) == one);
     assert_true(hash_of("cpu:threads=3", 1, NULL) == one);
     assert_true(hash_of("cpu", 1, NULL) == one);
+}
+
+/* Every case of the table, to the bit: what a device cuts for its threads must not show. */
+static int differs(const rv_case *item, rv_case_mode mode, rv_device *const *threads) {
+    double *first[RV_CASE_MAX_INPUTS] = {NULL};
+    int different = 0;
+    for (int d = 0; d < 3; d++) {
+        rv_case_run run;
+        assert_ok(rv_case_open(&run, threads[d], item, mode, NULL), run.message);
+        assert_ok(rv_case_execute(&run), run.message);
+        for (int k = 0; k < run.output_count; k++) {
+            double *values = rv_case_read(&run, k);
+            assert_non_null(values);
+            if (d == 0) {
+                first[k] = values;
+                continue;
+            }
+            if (memcmp(first[k], values, (size_t)rv_case_output_count(&run, k) * sizeof *values) != 0) different = 1;
+            free(values);
+        }
+        rv_case_close(&run);
+    }
+    for (int k = 0; k < RV_CASE_MAX_INPUTS; k++) free(first[k]);
+    return different;
+}
+
+static void test_cases_and_threads(void **state) {
+    (void)state;
+    static const char *const names[] = {"cpu:threads=1", "cpu:threads=2", "cpu:threads=3"};
+    rv_device *threads[3];
+    for (int d = 0; d < 3; d++) assert_ok(rv_device_open(names[d], NULL, &threads[d]), rv_device_message(threads[d]));
+    rv_case_list *cases = rv_cases_create();
+    int failures = 0;
+    for (int i = 0; i < cases->count; i++) {
+        const rv_case *item = &cases->items[i];
+        if (item->flags & RV_CASE_LARGE) continue;
+        for (int mode = 0; mode < 2; mode++) {
+            if (mode == RV_CASE_GRADIENT && rv_case_differentiable(item) == 0) continue;
+            if (!differs(item, mode, threads)) continue;
+            print_error("%s%s: other bits with other threads\n", item->name, mode ? " gradient" : "");
+            failures++;
+        }
+    }
+    rv_cases_destroy(cases);
+    for (int d = 0; d < 3; d++) rv_device_close(threads[d]);
+    assert_int_equal(failures, 0);
 }
 
 /* The wrapper reuses no memory, launches in recorded order, and changes no bit. */
@@ -147,6 +194,7 @@ int main(void) {
         {"replays on cpu", test_replays_are_separate_runs, NULL, NULL, "cpu"},
         {"replays on cpu:reference", test_replays_are_separate_runs, NULL, NULL, "cpu:reference"},
         cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_cases_and_threads),
         cmocka_unit_test(test_check_changes_nothing),
         cmocka_unit_test(test_hash_bites),
         cmocka_unit_test(test_noise_everywhere),

@@ -45,7 +45,8 @@ enum {
     RV_CASE_BENCH = 16,      /* timed by reverie-bench */
     RV_CASE_LARGE = 32,      /* too large for the tests: bench only */
     RV_CASE_STRIDED = 64,    /* the twin: every input is a slice of a wider array */
-    RV_CASE_NAN = 128        /* may answer NaN: special inputs */
+    RV_CASE_NAN = 128,       /* may answer NaN: special inputs */
+    RV_CASE_TALL = 256       /* so many rows that devices cut them; no finite differences are taken */
 };
 
 typedef struct rv_case rv_case;

@@ -41,6 +41,8 @@ static rv_case *add_cell(rv_case_list *list, int64_t batch, int64_t inputs, int6
 void rv_cases_gru(rv_case_list *list) {
     static const int64_t sizes[][3] = {{7, 33, 65}, {1, 1, 1}, {33, 7, 33}, {1, 65, 7}, {65, 1, 16}, {0, 5, 7}, {13, 32, 32}};
     for (int s = 0; s < 7; s++) add_cell(list, sizes[s][0], sizes[s][1], sizes[s][2]);
+    add_cell(list, 300, 40, 70)->flags = RV_CASE_TALL;
+    add_cell(list, 65, 130, 129)->flags = RV_CASE_TALL;
     add(list, record_sequence, "gru_sequence", 7, 21, 5, 13)->flops = 0;
     static const int64_t timed[][3] = {
         {16, 64, 128}, {64, 128, 256}, {1024, 256, 256}, {1024, 1024, 1024}, {16384, 512, 512}};

@@ -49,6 +49,7 @@ void rv_cases_likelihood(rv_case_list *list) {
     static const int64_t shapes[][2] = {{7, 33}, {1, 1}, {65, 4}, {0, 5}, {33, 130}};
     for (int k = 0; k < 5; k++) {
         for (int s = 0; s < 5; s++) add(list, &rows_of_ops[k], shapes[s][0], shapes[s][1], 0);
+        add(list, &rows_of_ops[k], 3000, 33, RV_CASE_TALL);
     }
     for (int k = 0; k < 4; k++) add(list, &rows_of_ops[k], 16384, 64, RV_CASE_BENCH | RV_CASE_LARGE);
     rv_case *item = rv_case_add(list, record_bernoulli_nll, 1, "bernoulli_nll/far");

@@ -47,6 +47,10 @@ void rv_cases_linear(rv_case_list *list) {
             add(list, RV_LINEAR, bias, 0, cols, count, 5);
         }
     }
+    for (int count = 1; count <= 4; count += 3) {
+        add(list, RV_SILU, true, 700, cols, count, 65)->flags = RV_CASE_TALL;
+        add(list, RV_GELU, false, 3000, cols, count, 7)->flags = RV_CASE_TALL;
+    }
     /* the course's layers, and one per row tile and per column tile */
     static const int64_t layers[][3] = {{64, 4, 128}, {64, 128, 64}, {64, 36, 128}, {64, 64, 1}, {12, 16, 32}, {16, 256, 256}};
     for (int s = 0; s < 6; s++) {

@@ -121,4 +121,7 @@ void rv_cases_map1(rv_case_list *list) {
 
     item = rv_case_add(list, record_chain, 2, "map1/chain/r65_c33");
     rv_case_value(item, 65, 33);
+    item = rv_case_add(list, record_chain, 2, "map1/chain/r3000_c33");
+    rv_case_value(item, 3000, 33);
+    item->flags = RV_CASE_TALL;
 }

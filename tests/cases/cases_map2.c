@@ -118,6 +118,9 @@ void rv_cases_map2(rv_case_list *list) {
     rv_case *item = rv_case_add(list, record_square, 1, "map2/mul/itself");
     rv_case_value(item, 7, 33);
 
+    map2_row tall = {RV_MAP_MUL, RV_CASE_NORMAL, 0, 1, RV_CASE_NORMAL, 0, 1, BROADCASTS, RV_CASE_TALL};
+    for (int c = 0; c < BROADCASTS; c++) add_map2(list, &tall, &broadcasts[c], 3000, 33);
+
     map2_row add = {RV_MAP_ADD, RV_CASE_NORMAL, 0, 1, RV_CASE_NORMAL, 0, 1, 1,
                     RV_CASE_BENCH | RV_CASE_LARGE | RV_CASE_NO_STRIDE};
     add_map2(list, &add, &broadcasts[0], 1024, 1024);

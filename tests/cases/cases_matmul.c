@@ -32,6 +32,8 @@ void rv_cases_matmul(rv_case_list *list) {
         /* transposed, the first would have no columns */
         for (int s = transpose & 1; s < 10; s++) add(list, transpose, shapes[s][0], shapes[s][1], shapes[s][2]);
         add(list, transpose, 64, 768, 256)->flags = RV_CASE_BENCH | RV_CASE_NO_STRIDE;
+        add(list, transpose, 300, 200, 150)->flags = RV_CASE_TALL;
+        add(list, transpose, 40, 3000, 70)->flags = RV_CASE_TALL; /* a long sum: cut where k is */
         add(list, transpose, 1024, 1024, 1024)->flags = RV_CASE_BENCH | RV_CASE_LARGE;
     }
     add(list, 1, 7, 0, 33); /* a sum over no rows: zeros */

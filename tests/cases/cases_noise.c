@@ -60,6 +60,9 @@ void rv_cases_noise(rv_case_list *list) {
     for (int used = 1; used < 8; used++) add_sample(list, used, 7, 33);
     static const int64_t sizes[][2] = {{1, 1}, {65, 32}, {0, 5}, {33, 7}, {16, 130}};
     for (int s = 0; s < 5; s++) add_sample(list, VALUE | LOG_PROB | KL, sizes[s][0], sizes[s][1]);
+    add_sample(list, VALUE | LOG_PROB | KL, 2000, 33)->flags = RV_CASE_TALL;
+    add_draw(list, record_normal, "normal", 3000, 33)->flags |= RV_CASE_TALL;
+    add_draw(list, record_uniform, "uniform", 3000, 31)->flags |= RV_CASE_TALL;
     for (int64_t rows = 312; rows < 1000000; rows *= 10) { /* about 1e4 .. 1e7 elements, 32 a row */
         add_sample(list, VALUE | LOG_PROB | KL, rows, 32)->flags = RV_CASE_BENCH | RV_CASE_LARGE;
     }

@@ -30,6 +30,7 @@ void rv_cases_norm(rv_case_list *list) {
     for (int kind = LAYER; kind <= RMS; kind++) {
         for (int a = 0; a < RV_ACTIVATION_COUNT; a++) add(list, kind, a, 7, 65, 0);
         for (int s = 0; s < 4; s++) add(list, kind, RV_SILU, shapes[s][0], shapes[s][1], 0);
+        add(list, kind, RV_SILU, 2000, 65, 0)->flags = RV_CASE_TALL;
         add(list, kind, RV_SILU, 1024, 512, 0)->flags = RV_CASE_BENCH | RV_CASE_LARGE;
     }
     /* one column: the variance is 0, everything hangs on eps */

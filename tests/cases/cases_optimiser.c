@@ -43,5 +43,6 @@ void rv_cases_optimiser(rv_case_list *list) {
     add_adamw(list, "decay", 33, 7, 0.1f, 0);
     add_adamw(list, "clip", 1001, 3, 0.01f, 1);
     add_adamw(list, "late", 65, 100000, 0, 100);
+    add_adamw(list, "tall", 100003, 3, 0.01f, 1)->flags = RV_CASE_TALL;
     add_adamw(list, "large", 1000000, 3, 0, 100)->flags = RV_CASE_BENCH | RV_CASE_LARGE;
 }

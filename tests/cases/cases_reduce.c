@@ -62,8 +62,17 @@ void rv_cases_reduce(rv_case_list *list) {
         rv_case *item = add_reduce(list, 0, axis, 4096, 1024);
         item->flags |= RV_CASE_BENCH | RV_CASE_LARGE;
     }
+    for (int which = 0; which < 4; which++) {
+        for (int axis = 0; axis < 3; axis++) {
+            add_reduce(list, which, axis, 3001, 33)->flags |= RV_CASE_TALL;
+            add_reduce(list, which, axis, 33, 3001)->flags |= RV_CASE_TALL;
+        }
+    }
     rv_case *item = rv_case_add(list, record_centre, 2, "reduce/centre/r65_c33");
     rv_case_value(item, 65, 33);
+    item = rv_case_add(list, record_centre, 2, "reduce/centre/r3000_c33");
+    rv_case_value(item, 3000, 33);
+    item->flags = RV_CASE_TALL;
 
     static const int64_t widths[][2] = {{7, 33}, {65, 1}, {1, 255}, {0, 5}, {33, 64}};
     for (int logarithm = 0; logarithm < 2; logarithm++) {
@@ -73,6 +82,10 @@ void rv_cases_reduce(rv_case_list *list) {
             rv_case_values(item, widths[s][0], widths[s][1], RV_CASE_NORMAL, 0, 3);
             item->i[0] = logarithm;
         }
+        item = rv_case_add(list, record_softmax, 1, "%s/tall", logarithm ? "log_softmax" : "softmax");
+        rv_case_values(item, 3000, 33, RV_CASE_NORMAL, 0, 3);
+        item->i[0] = logarithm;
+        item->flags = RV_CASE_TALL;
         item = rv_case_add(list, record_softmax, 1, "%s/far", logarithm ? "log_softmax" : "softmax");
         rv_case_values(item, 7, 33, RV_CASE_NORMAL, 1000, 50);
         item->i[0] = logarithm;

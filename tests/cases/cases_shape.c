@@ -102,6 +102,8 @@ static void add_views(rv_case_list *list) {
     add_view(list, record_transpose, "transpose/r7_c33", 7, 33, 0, 0);
     add_view(list, record_transpose, "transpose/r65_c130", 65, 130, 0, 0);
     add_view(list, record_transpose, "transpose/r1_c33", 1, 33, 0, 0);
+    add_view(list, record_transpose, "transpose/r300_c500", 300, 500, 0, 0);
+    list->items[list->count - 1].flags |= RV_CASE_TALL;
     rv_case *item = rv_case_add(list, record_slices, 2, "slice_cols/overlap");
     rv_case_value(item, 7, 33);
     item = rv_case_add(list, record_stop_gradient, 2, "stop_gradient/product");
@@ -132,6 +134,10 @@ static void add_concats(rv_case_list *list) {
     rv_case_index(item, 7, 33, -9, 9);
     item = add(list, record_concat_rows, "concat_rows/u8", 0, 0);
     for (int k = 0; k < 2; k++) rv_case_input_add(item, RV_U8, 7, 33, RV_CASE_WHOLE, 0, 255);
+    item = rv_case_add(list, record_concat_computed, 2, "concat_cols/tall");
+    rv_case_value(item, 3000, 33);
+    rv_case_value(item, 3000, 10);
+    item->flags = RV_CASE_TALL;
     item = rv_case_add(list, record_concat_computed, 2, "concat_cols/computed");
     rv_case_value(item, 7, 33);
     rv_case_value(item, 7, 10);
@@ -156,6 +162,10 @@ static void add_gathers(rv_case_list *list) {
     rv_case_value(item, 65, 7);
     rv_case_index(item, 65, 1, -2, 36);
     item->flags = 0;
+    item = add(list, record_gather, "gather/tall", 0, 0);
+    rv_case_value(item, 700, 33);
+    rv_case_index(item, 3000, 1, 0, 699);
+    item->flags = RV_CASE_TALL | RV_CASE_EXACT;
     item = add(list, record_scatter_add, "scatter_add/no_rows", 5, 0);
     rv_case_value(item, 0, 7);
     rv_case_index(item, 0, 1, 0, 4);

@@ -6,7 +6,7 @@
 
 #include "tests/support/compare.h"
 
-enum { BATCH = RV_TRAIN_STEP_BATCH, WIDTH = RV_TRAIN_STEP_WIDTH, HIDDEN = 20, LATENT = 5, REPLAY = 40 };
+enum { BATCH = RV_TRAIN_STEP_BATCH, WIDTH = RV_TRAIN_STEP_WIDTH, HIDDEN = RV_TRAIN_STEP_HIDDEN, LATENT = 5, REPLAY = 400 };
 
 static rv_status explain(rv_train_step *step, rv_status status, const char *message) {
     snprintf(step->message, sizeof step->message, "%s: %.500s", rv_status_text(status), message);

@@ -16,7 +16,8 @@ typedef struct rv_train_step {
     char message[640];
 } rv_train_step;
 
-enum { RV_TRAIN_STEP_BATCH = 33, RV_TRAIN_STEP_WIDTH = 7 };
+/* Enough rows that devices cut them among threads. */
+enum { RV_TRAIN_STEP_BATCH = 333, RV_TRAIN_STEP_WIDTH = 17, RV_TRAIN_STEP_HIDDEN = 65 };
 
 /* Weights, data and, with `plan`, one plan that every run replays. Whatever the status, close it. */
 rv_status rv_train_step_open(rv_train_step *step, rv_device *device, int plan);
