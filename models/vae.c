@@ -16,10 +16,20 @@ rv_vae rv_vae_add(rv_params *params, const char *name, int64_t observation_size,
     return vae;
 }
 
+void rv_vae_add_linear_path(rv_params *params, const char *name, rv_vae *vae) {
+    char full[256];
+    vae->linear_path = 1;
+    snprintf(full, sizeof full, "%s/encoder_path", name);
+    vae->encoder_path = rv_mlp_add(params, full, vae->observation_size, (rv_sizes){0}, vae->latent_size, RV_LINEAR);
+    snprintf(full, sizeof full, "%s/decoder_path", name);
+    vae->decoder_path = rv_mlp_add(params, full, vae->latent_size, (rv_sizes){0}, vae->observation_size, RV_LINEAR);
+}
+
 rv_gaussian rv_vae_encode(rv_graph *graph, const rv_vae *vae, rv_tensor observation) {
     rv_graph_push(graph, "encode");
     rv_tensor both = rv_mlp_forward(graph, &vae->encoder, &observation, 1);
     rv_gaussian posterior = {rv_slice_cols(both, 0, vae->latent_size), rv_slice_cols(both, vae->latent_size, vae->latent_size)};
+    if (vae->linear_path) posterior.mean = rv_add(posterior.mean, rv_mlp_forward(graph, &vae->encoder_path, &observation, 1));
     rv_graph_pop(graph);
     return posterior;
 }
@@ -31,6 +41,7 @@ rv_normal_sample rv_vae_reparameterise(rv_gaussian posterior, rv_tensor state, c
 rv_tensor rv_vae_decode(rv_graph *graph, const rv_vae *vae, rv_tensor latent) {
     rv_graph_push(graph, "decode");
     rv_tensor observation = rv_mlp_forward(graph, &vae->decoder, &latent, 1);
+    if (vae->linear_path) observation = rv_add(observation, rv_mlp_forward(graph, &vae->decoder_path, &latent, 1));
     rv_graph_pop(graph);
     return observation;
 }

@@ -31,6 +31,7 @@ static rv_status add_weights(rv_world_model *model, uint64_t seed) {
     if (status == RV_OK) {
         if (o->inference) rv_params_values_only(model->params);
         model->vae = rv_vae_add(model->params, "vae", o->observation_size, o->latent_size, o->vae_hidden, o->activation);
+        if (o->linear_path) rv_vae_add_linear_path(model->params, "vae", &model->vae);
         model->dynamics = rv_dynamics_add(model->params, "dynamics", o->latent_size, o->action_size, o->dynamics_hidden, o->activation, flags);
         model->reward = rv_reward_add(model->params, "reward", o->latent_size, o->action_size, o->reward_hidden, o->activation);
         if (o->continues) {

@@ -245,6 +245,167 @@ static void losses_add_up_and_the_target_stays(void **state) {
     rv_world_model_destroy(model);
 }
 
+/* ---- continue, windows, units, inference ---- */
+
+static void continue_model_tells_likelihoods(void **state) {
+    rv_fixture *f = *state;
+    rv_continue going_on = rv_continue_add(f->params, "continue", Z, A, (rv_sizes){1, {6}}, RV_SILU);
+    assert_int_equal(rv_params_commit(f->params, 9), RV_OK);
+    rv_tensor logit = rv_continue_predict(f->graph, &going_on, rv_read(f->graph, f->latent), rv_read(f->graph, f->action));
+    rv_tensor terminated = rv_less(rv_slice_cols(rv_read(f->graph, f->latent), 0, 1), rv_fill(f->graph, B, 1, 0));
+    rv_tensor all[] = {logit, terminated, rv_continue_loss(logit, terminated)};
+    float l[B], ended[B], loss[B];
+    evaluate(f, all, 3, (float *const[]){l, ended, loss});
+    int both = 0;
+    for (int r = 0; r < B; r++) {
+        double probability = 1 / (1 + exp(-(double)l[r]));
+        float expected = (float)-log(ended[r] > 0 ? 1 - probability : probability);
+        close_to(&loss[r], &expected, 1, 1e-5);
+        both |= ended[r] > 0 ? 1 : 2;
+    }
+    assert_int_equal(both, 3);
+}
+
+static rv_world_model *full_model(rv_fixture *f, rv_world_model_options options) {
+    options.size = sizeof options;
+    options.observation_size = O, options.action_size = A, options.latent_size = Z;
+    options.vae_hidden = options.dynamics_hidden = (rv_sizes){1, {8}};
+    options.reward_hidden = options.continue_hidden = (rv_sizes){1, {4}};
+    rv_world_model *model;
+    if (rv_world_model_create(f->device, &options, 5, &model) != RV_OK) fail_msg("%s", rv_world_model_message(model));
+    return model;
+}
+
+static rv_world_model_batch full_batch(rv_fixture *f, float shift) {
+    rv_tensor observation = rv_read(f->graph, f->observation);
+    return (rv_world_model_batch){.observation = rv_affine(observation, 1, shift), .action = rv_read(f->graph, f->action),
+                                  .reward = rv_fill(f->graph, B, 1, 1), .next_observation = rv_affine(observation, 1, shift + 0.5f),
+                                  .terminated = rv_fill(f->graph, B, 1, 1)};
+}
+
+static void a_window_of_one_is_a_transition(void **state) {
+    rv_fixture *f = *state;
+    rv_world_model *model = full_model(f, (rv_world_model_options){.continues = 1});
+    rv_world_model_batch batch = full_batch(f, 0);
+    rv_tensor weight = rv_fill(f->graph, 1, 1, 0.25f), noise = rv_random_state(f->graph, f->random), alive = rv_fill(f->graph, B, 1, 1);
+    rv_world_model_losses one = rv_world_model_loss(f->graph, model, batch, weight, noise);
+    rv_world_model_losses window = rv_world_model_window_loss(f->graph, model, &batch, &alive, 1, weight, 2, noise);
+    assert_true(one.prediction.graph == NULL && one.continues.graph != NULL);
+    rv_tensor a[] = {one.total, one.reconstruction, one.kl, one.dynamics, one.reward, one.continues};
+    rv_tensor b[] = {window.total, window.reconstruction, window.kl, window.dynamics, window.reward, window.continues, window.prediction};
+    rv_tensor both[] = {rv_concat_cols(a, 6), rv_concat_cols(b, 7)};
+    float x[6], y[7];
+    evaluate(f, both, 2, (float *const[]){x, y});
+    close_to(x + 1, y + 1, 5, 1e-6);
+    float total = x[0] + 2 * y[6];
+    close_to(&total, &y[0], 1, 1e-5);
+    assert_true(y[6] > 0 && x[5] > 0);
+    rv_world_model_destroy(model);
+}
+
+/* Nine steps, more than one concatenation takes: the prediction's loss is that of the same steps one by one. */
+static void a_window_predicts_open_loop(void **state) {
+    rv_fixture *f = *state;
+    enum { STEPS = 9, DEAD = 7 };
+    rv_world_model *model = full_model(f, (rv_world_model_options){.deterministic = 1, .normalise_reward = 1});
+    float changes[B * O], rewards[B];
+    for (int i = 0; i < B * O; i++) changes[i] = f->host[i] * (float)(2 + i % O);
+    for (int r = 0; r < B; r++) rewards[r] = 10 + (float)r;
+    rv_transitions data = {.steps = B, .observation_size = O, .action_size = A, .observation = f->host, .next_observation = changes,
+                           .reward = rewards};
+    assert_int_equal(rv_world_model_normalise_by(model, &data), RV_OK);
+    rv_world_model_batch batch[STEPS];
+    rv_tensor alive[STEPS], noise = rv_random_state(f->graph, f->random), error = RV_NONE, reward_error = RV_NONE;
+    for (int t = 0; t < STEPS; t++) batch[t] = full_batch(f, (float)t), alive[t] = rv_fill(f->graph, B, 1, t < DEAD ? 1 : 0);
+    rv_world_model_losses losses = rv_world_model_window_loss(f->graph, model, batch, alive, STEPS, rv_fill(f->graph, 1, 1, 0), 1, noise);
+    float change[O], scale = (float)sqrt((B * B - 1) / 12.0);
+    for (int c = 0; c < O; c++) { /* the column changes by c + 1 times itself */
+        double sum = 0, square = 0;
+        for (int r = 0; r < B; r++) sum += (c + 1) * (double)f->host[r * O + c] / B;
+        for (int r = 0; r < B; r++) square += pow((c + 1) * (double)f->host[r * O + c] - sum, 2) / B;
+        change[c] = (float)sqrt(square);
+    }
+    rv_tensor latent = rv_vae_reparameterise(rv_world_model_encode(f->graph, model, batch[0].observation), noise, "posterior", 0).value;
+    for (int t = 0; t < DEAD; t++) {
+        rv_world_model_step next = rv_world_model_predict(f->graph, model, latent, batch[t].action);
+        latent = next.latent.mean;
+        rv_tensor off = rv_sub(rv_world_model_decode(f->graph, model, latent), batch[t].next_observation), sum = RV_NONE;
+        for (int c = 0; c < O; c++) {
+            rv_tensor term = rv_square(rv_affine(rv_slice_cols(off, c, 1), 1 / change[c], 0));
+            sum = c ? rv_add(sum, term) : term;
+        }
+        rv_tensor reward = rv_square(rv_affine(rv_sub(next.reward, batch[t].reward), 1 / scale, 0));
+        error = t ? rv_add(error, rv_mean(sum, RV_ALL)) : rv_mean(sum, RV_ALL);
+        reward_error = t ? rv_add(reward_error, rv_mean(reward, RV_ALL)) : rv_mean(reward, RV_ALL);
+    }
+    rv_tensor all[] = {losses.reward, reward_error, losses.prediction, error};
+    float got[4];
+    evaluate(f, all, 4, (float *const[]){&got[0], &got[1], &got[2], &got[3]});
+    got[1] /= STEPS;
+    got[3] /= O * STEPS;
+    close_to(&got[0], &got[1], 1, 1e-4);
+    close_to(&got[2], &got[3], 1, 1e-4);
+    rv_world_model_destroy(model);
+}
+
+static void normalised_rewards_come_in_their_own_units(void **state) {
+    rv_fixture *f = *state;
+    rv_world_model *plain = full_model(f, (rv_world_model_options){0}), *units = full_model(f, (rv_world_model_options){.normalise_reward = 1});
+    float rewards[B], a[B], b[B], wanted[B];
+    for (int r = 0; r < B; r++) rewards[r] = r % 2 ? 30.0f : 10.0f;
+    rv_transitions data = {.steps = B - B % 2, .observation_size = O, .action_size = A, .observation = f->host, .reward = rewards};
+    assert_int_equal(rv_world_model_normalise_by(plain, &data), RV_OK);
+    assert_int_equal(rv_world_model_normalise_by(units, &data), RV_OK);
+    rv_tensor latent = rv_read(f->graph, f->latent), action = rv_read(f->graph, f->action);
+    rv_tensor all[] = {rv_world_model_predict(f->graph, plain, latent, action).reward, rv_world_model_predict(f->graph, units, latent, action).reward};
+    evaluate(f, all, 2, (float *const[]){a, b});
+    for (int r = 0; r < B; r++) wanted[r] = 20 + 10 * a[r];
+    close_to(b, wanted, B, 1e-5);
+    rv_world_model_destroy(plain);
+    rv_world_model_destroy(units);
+}
+
+static void a_linear_path_lies_beside_the_layers(void **state) {
+    rv_fixture *f = *state;
+    rv_vae vae = rv_vae_add(f->params, "vae", O, Z, (rv_sizes){1, {8}}, RV_SILU), plain = vae;
+    rv_vae_add_linear_path(f->params, "vae", &vae);
+    assert_int_equal(rv_params_commit(f->params, 9), RV_OK);
+    rv_tensor x = rv_read(f->graph, f->observation), z = rv_read(f->graph, f->latent);
+    rv_gaussian with = rv_vae_encode(f->graph, &vae, x), without = rv_vae_encode(f->graph, &plain, x);
+    rv_tensor all[] = {with.mean, without.mean, with.logvar, without.logvar, rv_mlp_forward(f->graph, &vae.encoder_path, &x, 1),
+                       rv_vae_decode(f->graph, &vae, z), rv_vae_decode(f->graph, &plain, z), rv_mlp_forward(f->graph, &vae.decoder_path, &z, 1)};
+    float a[B * Z], b[B * Z], c[B * Z], d[B * Z], path[B * Z], y[B * O], w[B * O], decoded[B * O];
+    evaluate(f, all, 8, (float *const[]){a, b, c, d, path, y, w, decoded});
+    for (int i = 0; i < B * Z; i++) b[i] += path[i];
+    for (int i = 0; i < B * O; i++) w[i] += decoded[i];
+    close_to(a, b, B * Z, 1e-6);
+    close_to(y, w, B * O, 1e-6);
+    assert_memory_equal(c, d, sizeof c);
+}
+
+static void inference_has_no_training_memory(void **state) {
+    rv_fixture *f = *state;
+    rv_world_model *model = full_model(f, (rv_world_model_options){.inference = 1}), *trained = full_model(f, (rv_world_model_options){0});
+    rv_params *params = rv_world_model_params(model);
+    assert_non_null(rv_params_array(params, RV_VALUE));
+    assert_null(rv_params_array(params, RV_GRADIENT));
+    assert_null(rv_params_array(params, RV_MOMENT1));
+    assert_null(rv_params_array(params, RV_MOMENT2));
+    float value[O * 8];
+    assert_int_equal(rv_params_get(params, 0, RV_VALUE, value), RV_OK);
+    assert_int_equal(rv_params_get(params, 0, RV_GRADIENT, value), RV_WRONG_STATE);
+    assert_int_equal(rv_params_set(params, 0, RV_MOMENT1, value), RV_WRONG_STATE);
+    rv_tensor observation = rv_read(f->graph, f->observation);
+    rv_tensor both[] = {rv_world_model_encode(f->graph, model, observation).mean, rv_world_model_encode(f->graph, trained, observation).mean};
+    float a[B * Z], b[B * Z];
+    evaluate(f, both, 2, (float *const[]){a, b});
+    assert_memory_equal(a, b, sizeof a);
+    assert_int_equal(rv_params_gradients(f->graph, params, rv_mean(both[0], RV_ALL), NULL, 0), RV_WRONG_STATE);
+    assert_non_null(strstr(rv_graph_message(f->graph), "values only"));
+    rv_world_model_destroy(model);
+    rv_world_model_destroy(trained);
+}
+
 static void wrong_options_are_refused(void **state) {
     rv_fixture *f = *state;
     rv_world_model *model;
@@ -268,6 +429,12 @@ int main(void) {
         TEST(world_model_normalises),
         TEST(rollout_is_its_steps),
         TEST(losses_add_up_and_the_target_stays),
+        TEST(continue_model_tells_likelihoods),
+        TEST(a_window_of_one_is_a_transition),
+        TEST(a_window_predicts_open_loop),
+        TEST(normalised_rewards_come_in_their_own_units),
+        TEST(a_linear_path_lies_beside_the_layers),
+        TEST(inference_has_no_training_memory),
         TEST(wrong_options_are_refused),
     };
     return cmocka_run_group_tests_name("models", tests, NULL, NULL);

@@ -24,12 +24,18 @@ typedef struct rv_gaussian {
 typedef struct rv_vae {
     rv_mlp encoder, decoder;
     int64_t observation_size, latent_size;
+    int linear_path; /* rv_vae_add_linear_path was called */
+    rv_mlp encoder_path, decoder_path;
 } rv_vae;
 
 /* Encoder observation -> hidden -> 2 latent, decoder latent -> hidden reversed -> observation,
  * under "name/encoder/…" and "name/decoder/…". */
 RV_API rv_vae rv_vae_add(rv_params *params, const char *name, int64_t observation_size, int64_t latent_size,
                          rv_sizes hidden, rv_activation activation);
+
+/* Adds a linear layer beside the encoder's mean and beside the decoder, under "name/encoder_path/…" and
+ * "name/decoder_path/…": what is near a linear map is then learnt at once and exactly, and the layers learn the rest. */
+RV_API void rv_vae_add_linear_path(rv_params *params, const char *name, rv_vae *vae);
 
 RV_API rv_gaussian rv_vae_encode(rv_graph *graph, const rv_vae *vae, rv_tensor observation);
 /* mean + exp(logvar / 2) * noise, with log-probability and KL to the standard normal (rv_sample_normal). */

@@ -37,6 +37,7 @@ typedef struct rv_world_model_options {
     rv_activation activation;                             /* RV_SILU (RV_LINEAR = 0 counts as default) */
     int deterministic;                                    /* 1: the dynamics predict a point */
     int absolute;                                         /* 1: the dynamics predict the next latent, not its change */
+    int linear_path;                                      /* 1: the VAE has one (rv_vae_add_linear_path) */
     int continues;                                        /* 1: with a continue model */
     rv_sizes continue_hidden;                             /* [64, 32] */
     int normalise_reward;                                 /* 1: rewards are learnt less their mean, over their deviation */
