@@ -1,6 +1,7 @@
 /* agents/collect.c: acts in a batch of environments and keeps whole episodes. */
 #include "reverie/collect.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,9 @@ typedef struct collection {
     int64_t count;           /* environments */
     int64_t steps, episodes; /* recorded; ended by themselves */
     rv_policy *policy;       /* [count]: of the episode that runs */
+    int64_t length;          /* of an episode at most; 0: as long as it lasts */
+    int64_t begun;           /* episodes, where they are counted (length > 0) */
+    uint8_t *cut, *idle;     /* [count]: is to begin anew; has no episode to record */
     int64_t taken[2];        /* steps so far of the random and of the scripted policy */
     rv_dataset **running;    /* [count]: the episode that runs */
     float *observation, *next_observation, *action, *scripted, *noise, *reward;
@@ -34,8 +38,10 @@ static bool allocate(collection *c) {
     c->reward = calloc(n, sizeof(float));
     c->terminated = calloc(n, 1);
     c->truncated = calloc(n, 1);
+    c->cut = calloc(n, 1);
+    c->idle = calloc(n, 1);
     if (!c->policy || !c->running || !c->observation || !c->next_observation || !c->action || !c->scripted ||
-        !c->noise || !c->reward || !c->terminated || !c->truncated) {
+        !c->noise || !c->reward || !c->terminated || !c->truncated || !c->cut || !c->idle) {
         return false;
     }
     for (size_t i = 0; i < n; i++) {
@@ -56,6 +62,8 @@ static void release(collection *c) {
     free(c->reward);
     free(c->terminated);
     free(c->truncated);
+    free(c->cut);
+    free(c->idle);
 }
 
 static rv_policy choose_policy(const collection *c) {
@@ -67,16 +75,31 @@ static rv_status env_failed(collection *c, rv_status status) {
     return rv_dataset_fail(c->dataset, status, "%s", rv_env_message(c->env));
 }
 
+/* An action from a uniform number: of choices, one of them. */
+static float random_action(const collection *c, int64_t column, float uniform) {
+    const float low = c->spaces.action_low[column], high = c->spaces.action_high[column];
+    if (!c->spaces.action_choices) return low + (high - low) * uniform;
+    const float choice = low + floorf(uniform * (high - low + 1.0f));
+    return choice < high ? choice : high;
+}
+
 /* Draws depend on seed, round, environment and action column only. */
 static rv_status act(collection *c, uint32_t round) {
     const int64_t n = c->count, a = c->spaces.action_size;
     const float *low = c->spaces.action_low, *high = c->spaces.action_high;
     rv_random_uniform(c->options.seed, round, "collect/random", 0, n, a, c->action);
-    for (int64_t i = 0; i < n * a; i++) c->action[i] = low[i % a] + (high[i % a] - low[i % a]) * c->action[i];
+    for (int64_t i = 0; i < n * a; i++) c->action[i] = random_action(c, i % a, c->action[i]);
     if (c->options.policy == RV_POLICY_RANDOM) return RV_OK;
 
     rv_status status = rv_env_scripted(c->env, n, c->observation, c->scripted);
     if (status != RV_OK) return env_failed(c, status);
+    if (c->spaces.action_choices) {
+        rv_random_uniform(c->options.seed, round, "collect/noise", 0, n, a, c->noise);
+        for (int64_t i = 0; i < n * a; i++) {
+            if (c->policy[i / a] == RV_POLICY_SCRIPTED && (double)c->noise[i] >= c->options.noise) c->action[i] = c->scripted[i];
+        }
+        return RV_OK;
+    }
     rv_random_normal(c->options.seed, round, "collect/noise", 0, n, a, c->noise);
     for (int64_t i = 0; i < n * a; i++) {
         if (c->policy[i / a] != RV_POLICY_SCRIPTED) continue;
@@ -89,6 +112,13 @@ static rv_status act(collection *c, uint32_t round) {
 
 static bool enough(const collection *c) { return c->steps >= c->options.steps && c->episodes >= c->options.episodes; }
 
+/* Whether environment i has another episode to record. */
+static void begin_episode(collection *c, int64_t i) {
+    c->idle[i] = c->length > 0 && c->begun == c->options.episodes;
+    c->begun += !c->idle[i];
+    c->policy[i] = choose_policy(c);
+}
+
 /* Keeps environment i's step, and its episode when that has ended. */
 static rv_status record(collection *c, int64_t i) {
     const int64_t o = c->spaces.observation_size, a = c->spaces.action_size;
@@ -100,12 +130,16 @@ static rv_status record(collection *c, int64_t i) {
     }
     c->steps++;
     c->taken[c->policy[i]]++;
-    if (!c->terminated[i] && !c->truncated[i]) return RV_OK;
+    if (!c->terminated[i] && !c->truncated[i]) {
+        if (rv_dataset_steps(c->running[i]) != c->length) return RV_OK;
+        rv_dataset_cut(c->running[i]);
+        c->cut[i] = 1;
+    }
 
     c->episodes++;
     status = rv_dataset_append_range(c->dataset, c->running[i], 0, rv_dataset_steps(c->running[i]));
     rv_dataset_clear(c->running[i]);
-    c->policy[i] = choose_policy(c);
+    begin_episode(c, i);
     return status;
 }
 
@@ -116,7 +150,13 @@ static rv_status collect_round(collection *c, uint32_t round, float *after) {
     if (status != RV_OK) return status;
     status = rv_env_step(c->env, c->action, &result);
     if (status != RV_OK) return env_failed(c, status);
-    for (int64_t i = 0; status == RV_OK && i < c->count && !enough(c); i++) status = record(c, i);
+    bool any = false;
+    memset(c->cut, 0, (size_t)c->count);
+    for (int64_t i = 0; status == RV_OK && i < c->count && !enough(c); i++) {
+        if (!c->idle[i]) status = record(c, i);
+        any |= c->cut[i];
+    }
+    if (status == RV_OK && any && rv_env_reset_some(c->env, c->cut, NULL, after) != RV_OK) return env_failed(c, RV_INTERNAL);
     memcpy(c->observation, after, bytes);
     return status;
 }
@@ -124,7 +164,10 @@ static rv_status collect_round(collection *c, uint32_t round, float *after) {
 static rv_status collect(collection *c, float *after) {
     rv_status status = rv_env_reset(c->env, c->options.seed, c->observation);
     if (status != RV_OK) return env_failed(c, status);
-    for (int64_t i = 0; i < c->count; i++) c->policy[i] = c->options.policy == RV_POLICY_MIXED ? (rv_policy)(i % 2) : c->options.policy;
+    for (int64_t i = 0; i < c->count; i++) {
+        begin_episode(c, i);
+        if (c->options.policy == RV_POLICY_MIXED) c->policy[i] = (rv_policy)(i % 2);
+    }
     for (uint32_t round = 0; status == RV_OK && !enough(c); round++) {
         if (round == UINT32_MAX) return RV_TOO_LARGE;
         status = collect_round(c, round, after);
@@ -145,11 +188,9 @@ static bool valid(const rv_collect_options *options) {
            options->policy >= RV_POLICY_RANDOM && options->policy <= RV_POLICY_MIXED && options->noise < 1e6;
 }
 
-rv_status rv_collect_world_model_data(rv_env *env, const rv_collect_options *options, rv_dataset *dataset) {
-    if (!env || !dataset) return RV_INVALID_ARGUMENT;
-    if (!valid(options)) return rv_dataset_fail(dataset, RV_INVALID_ARGUMENT, "collect: the options are not valid");
-    collection c = {.env = env, .options = *options, .dataset = dataset, .count = rv_env_count(env)};
-    if (c.options.steps == 0) c.options.steps = 5000;
+static rv_status run(rv_env *env, const rv_collect_options *options, int64_t length, rv_dataset *dataset) {
+    collection c = {.env = env, .options = *options, .length = length, .dataset = dataset, .count = rv_env_count(env)};
+    if (c.options.steps == 0 && length == 0) c.options.steps = 5000;
     c.options.noise = c.options.noise == 0.0 ? 0.3 : c.options.noise < 0.0 ? 0.0 : c.options.noise;
     c.spaces.size = sizeof c.spaces;
     rv_status status = rv_env_spaces_get(env, &c.spaces);
@@ -165,4 +206,20 @@ rv_status rv_collect_world_model_data(rv_env *env, const rv_collect_options *opt
     free(after);
     release(&c);
     return status;
+}
+
+rv_status rv_collect_world_model_data(rv_env *env, const rv_collect_options *options, rv_dataset *dataset) {
+    if (!env || !dataset) return RV_INVALID_ARGUMENT;
+    if (!valid(options)) return rv_dataset_fail(dataset, RV_INVALID_ARGUMENT, "collect: the options are not valid");
+    return run(env, options, 0, dataset);
+}
+
+rv_status rv_collect_sequence_data(rv_env *env, int64_t episodes, int64_t episode_length, const rv_collect_options *options,
+                                   rv_dataset *dataset) {
+    if (!env || !dataset) return RV_INVALID_ARGUMENT;
+    rv_collect_options used = options ? *options : (rv_collect_options){.size = sizeof used};
+    if (!valid(&used) || used.steps || used.episodes) return rv_dataset_fail(dataset, RV_INVALID_ARGUMENT, "collect: the options are not valid");
+    if (episodes < 1 || episode_length < 1) return rv_dataset_fail(dataset, RV_INVALID_ARGUMENT, "collect: at least one episode of one step is needed");
+    used.episodes = episodes;
+    return run(env, &used, episode_length, dataset);
 }

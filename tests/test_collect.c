@@ -222,6 +222,80 @@ static void seed_decides(void **unused) {
     rv_dataset_destroy(c);
 }
 
+/* ---- episodes of at most so many steps -------------------------------------------------------------------- */
+
+static rv_dataset *sequences(const char *name, int64_t count, int64_t episodes, int64_t length, rv_policy policy) {
+    rv_env *env;
+    rv_dataset *data;
+    rv_env_spaces s = {.size = sizeof s};
+    rv_collect_options options = {.size = sizeof options, .policy = policy, .seed = 5};
+    assert_int_equal(rv_env_create(name, count, NULL, 0, &env), RV_OK);
+    rv_env_spaces_get(env, &s);
+    assert_int_equal(rv_dataset_create(s.observation_size, 1, &data), RV_OK);
+    assert_int_equal(rv_collect_sequence_data(env, episodes, length, &options, data), RV_OK);
+    rv_env_destroy(env);
+    return data;
+}
+
+static void sequences_have_their_length(void **unused) {
+    (void)unused;
+    for (int64_t count = 1; count <= 8; count += 7) { /* more environments than episodes as well */
+        rv_dataset *data = sequences("continuous_pendulum", count, 5, 60, RV_POLICY_RANDOM); /* never ends by itself */
+        assert_int_equal(rv_dataset_episodes(data), 5);
+        assert_int_equal(rv_dataset_steps(data), 5 * 60);
+        rv_transitions t = rv_dataset_transitions(data);
+        for (int64_t i = 0; i < t.steps; i++) {
+            assert_int_equal(t.first[i], i % 60 == 0);
+            assert_int_equal(t.truncated[i], i % 60 == 59);
+            assert_int_equal(t.terminated[i], 0);
+            assert_true(t.action[i] >= -2 && t.action[i] <= 2);
+            if (i % 60) assert_memory_equal(t.observation + 3 * i, t.next_observation + 3 * (i - 1), 3 * sizeof(float));
+        }
+        /* each begins anew */
+        assert_memory_not_equal(t.observation + 3 * 60, t.next_observation + 3 * 59, 3 * sizeof(float));
+        rv_dataset_destroy(data);
+    }
+}
+
+static void short_sequences_are_not_favoured(void **unused) {
+    (void)unused;
+    rv_dataset *one = sequences("continuous_cartpole", 1, 300, 1000, RV_POLICY_RANDOM);
+    rv_dataset *many = sequences("continuous_cartpole", 50, 300, 1000, RV_POLICY_RANDOM);
+    check_episodes(many);
+    assert_int_equal(rv_dataset_episodes(one), 300);
+    assert_int_equal(rv_dataset_episodes(many), 300);
+    const double mean = (double)rv_dataset_steps(one) / 300, other = (double)rv_dataset_steps(many) / 300;
+    assert_true(fabs(mean - other) < 0.15 * mean);
+    rv_dataset_destroy(one);
+    rv_dataset_destroy(many);
+    rv_dataset *cut = sequences("continuous_cartpole", 4, 40, 12, RV_POLICY_RANDOM);
+    int64_t first, length, whole = 0;
+    for (int64_t e = 0; e < 40; e++) {
+        rv_dataset_episode(cut, e, &first, &length);
+        assert_in_range(length, 1, 12);
+        whole += length == 12;
+    }
+    assert_in_range(whole, 20, 40);
+    rv_dataset_destroy(cut);
+}
+
+static void choices_are_whole_numbers(void **unused) {
+    (void)unused;
+    for (int policy = RV_POLICY_RANDOM; policy <= RV_POLICY_SCRIPTED; policy++) {
+        rv_dataset *data = sequences("cartpole", 4, 40, 100, (rv_policy)policy);
+        rv_transitions t = rv_dataset_transitions(data);
+        int64_t right = 0;
+        for (int64_t i = 0; i < t.steps; i++) {
+            assert_true(t.action[i] == 0 || t.action[i] == 1);
+            right += t.action[i] == 1;
+        }
+        assert_in_range(right, t.steps * 2 / 5, t.steps * 3 / 5);
+        if (policy == RV_POLICY_SCRIPTED) assert_true(t.steps > 3900); /* balanced, though three in ten are drawn */
+        else assert_true(t.steps < 2000);
+        rv_dataset_destroy(data);
+    }
+}
+
 static int cancel_late(void *user, int64_t steps, int64_t episodes) {
     (void)episodes;
     ++*(int *)user;
@@ -244,6 +318,11 @@ static void cancel_and_bad_options(void **unused) {
     assert_int_equal(rv_collect_world_model_data(env, &options, wrong), RV_SHAPE_MISMATCH);
     options.size = 1;
     assert_int_equal(rv_collect_world_model_data(env, &options, data), RV_INVALID_ARGUMENT);
+    options = (rv_collect_options){.size = sizeof options, .steps = 10};
+    assert_int_equal(rv_collect_sequence_data(env, 3, 10, &options, data), RV_INVALID_ARGUMENT);
+    assert_int_equal(rv_collect_sequence_data(env, 0, 10, NULL, data), RV_INVALID_ARGUMENT);
+    assert_int_equal(rv_collect_sequence_data(env, 3, 0, NULL, data), RV_INVALID_ARGUMENT);
+    assert_int_equal(rv_collect_sequence_data(env, 3, 10, NULL, wrong), RV_SHAPE_MISMATCH);
     options = (rv_collect_options){.size = sizeof options, .steps = -1};
     assert_int_equal(rv_collect_world_model_data(env, &options, data), RV_INVALID_ARGUMENT);
     rv_env_destroy(env);
@@ -260,6 +339,9 @@ int main(void) {
         cmocka_unit_test(episodes_are_a_minimum),
         cmocka_unit_test(policies_do_what_they_say),
         cmocka_unit_test(seed_decides),
+        cmocka_unit_test(sequences_have_their_length),
+        cmocka_unit_test(short_sequences_are_not_favoured),
+        cmocka_unit_test(choices_are_whole_numbers),
         cmocka_unit_test(cancel_and_bad_options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

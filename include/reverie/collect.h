@@ -27,7 +27,8 @@ typedef struct rv_collect_options {
     int64_t steps;      /* in total, over all environments */
     int64_t episodes;   /* that ended by themselves, at least; collection goes on beyond `steps` for them */
     rv_policy policy;
-    double noise;       /* of the scripted policy: standard deviation as a share of half the action's range; below 0: none */
+    double noise;       /* of the scripted policy: standard deviation as a share of half the action's range, or how often
+                         * one of several choices is drawn instead; below 0: none */
     uint64_t seed;      /* of the actions; environment i begins at seed + i */
     /* Called now and then; answer nonzero to cancel. */
     int (*progress)(void *user, int64_t steps, int64_t episodes);
@@ -40,6 +41,13 @@ typedef struct rv_collect_options {
  * Errors: INVALID_ARGUMENT, SHAPE_MISMATCH (the dataset's sizes), UNSUPPORTED (no scripted policy), CANCELLED
  * (what ended until then is kept), NON_FINITE, OUT_OF_MEMORY. The message is the dataset's. */
 RV_API rv_status rv_collect_world_model_data(rv_env *env, const rv_collect_options *options, rv_dataset *dataset);
+
+/* Collects `episodes` episodes of at most `episode_length` steps: those that have not ended by then are cut there and
+ * marked truncated, and the next begins. Episodes are appended in the order in which they ended; each that was begun is
+ * kept, so that several environments at once do not favour the short ones. Of the options, steps and episodes must be
+ * 0; options may be NULL. Errors: as above. */
+RV_API rv_status rv_collect_sequence_data(rv_env *env, int64_t episodes, int64_t episode_length,
+                                          const rv_collect_options *options, rv_dataset *dataset);
 
 #ifdef __cplusplus
 }

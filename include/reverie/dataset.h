@@ -74,6 +74,23 @@ RV_API rv_status rv_dataset_episode(const rv_dataset *dataset, int64_t episode, 
 RV_API rv_status rv_dataset_split(const rv_dataset *dataset, double fraction, uint64_t seed, rv_dataset *train,
                                   rv_dataset *held_out);
 
+/* Writes an NPZ file that NumPy reads (numpy.load): float32 observation and next_observation [steps, columns], action
+ * [steps, columns] and reward [steps], and truth values is_first, terminated, truncated [steps]. Equal datasets give
+ * equal bytes, and PATH is replaced only once the new file is whole.
+ * Errors: INVALID_ARGUMENT (no steps), TOO_LARGE (over 4 GiB), IO_FAILED. */
+RV_API rv_status rv_dataset_save(rv_dataset *dataset, const char *path);
+
+/* Makes a dataset from an NPZ file with these arrays, stored or deflated (numpy.savez, numpy.savez_compressed), of
+ * either byte order, of bool, integers, float32 or float64; others in the file are not looked at. Rows of one column
+ * may be [steps] or [steps, 1]; is_first may be called first, or be missing. Where is_first begins an episode that the
+ * step before does not end, that step becomes truncated.
+ * On failure *dataset is an empty one that holds the message (NULL only when out of memory), to be destroyed.
+ * Errors: NOT_FOUND, IO_FAILED, BAD_FILE (no NPZ, damaged, an array missing, no steps, flags that contradict each other),
+ * TYPE_MISMATCH (Python objects and other types), SHAPE_MISMATCH, NON_FINITE (the message names step and array),
+ * UNSUPPORTED (encrypted, other compression), TOO_LARGE, OUT_OF_MEMORY. */
+RV_API rv_status rv_dataset_load(const char *path, rv_dataset **dataset);
+RV_API rv_status rv_dataset_load_memory(const void *bytes, size_t size, rv_dataset **dataset);
+
 #ifdef __cplusplus
 }
 #endif
