@@ -25,6 +25,14 @@ for header in include/reverie/*.h; do
         fi
     done < <(awk '/^ \*     / {on = 1} on && !/^ \*(     |$)/ {exit} on' "$header" | sed 's/^ \*//' | squeeze | grep -vxE '\.\.\.|')
 done
+# the C blocks of a walk-through, one after the other, are its example, whole
+for page in docs/walkthrough_*.md; do
+    name=$(basename "$page" .md)
+    if ! diff "examples/$name.c" <(sed -n '/^```c$/,/^```$/p' "$page" | grep -v '^```'); then
+        echo "error: the C blocks of $page (>) are not examples/$name.c (<)"
+        bad=1
+    fi
+done
 [ "$lines" -ge 40 ] || { echo "error: only $lines example lines found"; bad=1; }
 [ "$bad" -eq 0 ] && echo "$lines lines of the headers' examples are compiled"
 exit "$bad"
