@@ -8,7 +8,7 @@
  *     training.seed = seed, training.validation = &validation;
  *     rv_trainer_create(model, &transitions, &training, &trainer);
  *     rv_fit_options fit = {.size = sizeof fit, .updates = recipe->updates};
- *     rv_trainer_fit(trainer, &fit);
+ *     rv_status status = rv_trainer_fit(trainer, &fit);
  *     if (recipe->model.calibrated) rv_calibrate_world_model(model, held_back, NULL);
  *
  * "default" is tuned: docs/world_model.md holds its figures. "course" has the constants of the course's
