@@ -47,7 +47,7 @@ static int list(const char *name) {
     world_model_job job = {0};
     if (name && !options_list_add(&job.list, "config", 6, name, FORM_PLAIN, (option_origin){.argument = true})) return EXIT_DEVICE;
     int code = options_apply(&world_model_schema, &job.list, &job.settings, job.origins, &job.env_options);
-    if (code == EXIT_OK) config_write(stdout, &world_model_schema, &job.settings, job.origins, &job.env_options);
+    if (code == EXIT_OK) config_write(stdout, &world_model_schema, &job.settings, job.origins, &job.env_options, world_model_once);
     world_model_release(&job);
     return code;
 }

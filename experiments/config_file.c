@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <yaml.h>
 
 #include "experiments/program.h"
@@ -160,7 +161,10 @@ int config_read_stream(FILE *file, const char *path, option_list *list) {
 int config_read_file(const char *path, option_list *list) {
     FILE *file = fopen(path, "re");
     if (!file) return program_fail(EXIT_IO, "cannot read %s: %s", path, strerror(errno));
-    int code = config_read_stream(file, path, list);
+    struct stat about;
+    int code;
+    if (fstat(fileno(file), &about) == 0 && S_ISDIR(about.st_mode)) code = program_fail(EXIT_IO, "%s is a folder, not a config", path);
+    else code = config_read_stream(file, path, list);
     fclose(file);
     return code;
 }
@@ -201,7 +205,16 @@ static void write_extras(FILE *file, const option_extras *extras) {
     }
 }
 
-void config_write(FILE *file, const option_schema *schema, const void *settings, const option_origin *origins, const option_extras *extras) {
+bool config_among(const char *words, const char *key) {
+    size_t length = strlen(key);
+    for (const char *at = strstr(words, key); at; at = strstr(at + 1, key)) {
+        if ((at == words || at[-1] == ' ') && (at[length] == ' ' || !at[length])) return true;
+    }
+    return false;
+}
+
+void config_write(FILE *file, const option_schema *schema, const void *settings, const option_origin *origins, const option_extras *extras,
+                  const char *leave_out) {
     char group[64] = "", value[1200];
     size_t prefix = schema->prefix ? strlen(schema->prefix) : 0;
     for (int i = 0; i < schema->count; i++) {
@@ -214,7 +227,7 @@ void config_write(FILE *file, const option_schema *schema, const void *settings,
             if (length + 1 == prefix && strncmp(o->key, schema->prefix, prefix) == 0) write_extras(file, extras);
         }
         options_value_text(o, settings, value, sizeof value);
-        if (!value[0]) continue;
+        if (!value[0] || config_among(leave_out, o->key)) continue;
         int width = fprintf(file, "%s%s: ", dot ? "  " : "", dot ? dot + 1 : o->key);
         write_value(file, o, value, &width);
         write_origin(file, width, &origins[i]);
@@ -222,14 +235,6 @@ void config_write(FILE *file, const option_schema *schema, const void *settings,
 }
 
 /* ---- differences ------------------------------------------------------------------------------------------- */
-
-bool config_among(const char *words, const char *key) {
-    size_t length = strlen(key);
-    for (const char *at = strstr(words, key); at; at = strstr(at + 1, key)) {
-        if ((at == words || at[-1] == ' ') && (at[length] == ' ' || !at[length])) return true;
-    }
-    return false;
-}
 
 static const double *extra(const option_extras *extras, const char *name) {
     for (int i = 0; i < extras->count; i++) {

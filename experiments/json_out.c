@@ -80,7 +80,8 @@ void json_out_numbers(json_out *j, const char *key, const double *numbers, int64
     fputc('[', j->file);
     for (int64_t i = 0; i < count; i++) {
         if (i) fputc(',', j->file);
-        number(j->file, numbers[i]);
+        if (isfinite(numbers[i])) fprintf(j->file, "%.17g", numbers[i]); /* reads back as it was */
+        else fputs("null", j->file);
     }
     fputc(']', j->file);
 }

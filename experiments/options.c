@@ -94,9 +94,10 @@ static int refuse(int code, const option_entry *entry, const char *format, ...) 
 
 /* ---- values --------------------------------------------------------------------------------------------- */
 
-/* The program never leaves the C locale, so strtod reads a point everywhere. */
+/* Decimal numbers. The program never leaves the C locale, so strtod reads a point everywhere. */
 static bool read_number(const char *text, double *number) {
     char *end;
+    if (strspn(text, "0123456789+-.eE") != strlen(text)) return false;
     *number = strtod(text, &end);
     return end != text && *end == '\0' && isfinite(*number);
 }

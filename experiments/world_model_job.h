@@ -37,6 +37,7 @@ extern const option_schema world_model_schema;
 /* Keys that change nothing in what a run computes: a run goes on although they differ. (The device is compared as it
  * was resolved.) */
 extern const char world_model_passing[];
+extern const char world_model_once[]; /* keys that hold for one command: config.yaml leaves them out */
 
 /* Everything that one run makes; all zero before, and released as a whole. */
 typedef struct world_model_job {

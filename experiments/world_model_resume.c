@@ -15,7 +15,7 @@ static const char checkpoint_name[] = "checkpoints/last.safetensors";
 static void write_config(FILE *file, const void *user) {
     const world_model_job *job = user;
     fprintf(file, "# reverie %s, on %s. Train it again: reverie train THIS_FILE --out=ELSEWHERE\n", rv_version(), rv_device_name(job->device));
-    config_write(file, &world_model_schema, &job->settings, job->origins, &job->env_options);
+    config_write(file, &world_model_schema, &job->settings, job->origins, &job->env_options, world_model_once);
 }
 
 /* A run's config.yaml, read as strictly as any; what it leaves out has the standard value. */

@@ -79,6 +79,7 @@ static const option_named named[] = {
 
 const option_schema world_model_schema = {options, sizeof options / sizeof *options, "env.", named, sizeof named / sizeof *named};
 
+const char world_model_once[] = "fresh dry_run";
 const char world_model_passing[] = "config device out fresh dry_run progress save.seconds";
 
 int world_model_read_settings(world_model_job *job, const char *file, int argc, char **argv) {

@@ -2,6 +2,8 @@
 #ifndef TESTS_PROGRAM_PROGRAM_H
 #define TESTS_PROGRAM_PROGRAM_H
 
+#define _GNU_SOURCE
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
