@@ -189,10 +189,12 @@ static rv_status read_array(const rv_npz *npz, const entry *e, const char *name,
         }
         data = owned;
     }
+#if !defined(FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION) /* clang's name for a build in which damage must get further */
     if (crc32_z(0, data, (size_t)e->unpacked) != e->checksum) {
         free(owned);
         return fail(message, RV_BAD_FILE, "%s is damaged: its checksum differs", name);
     }
+#endif
     char text[RV_NPZ_MESSAGE] = "";
     rv_status status = rv_npy_parse(data, (size_t)e->unpacked, array, text);
     if (status != RV_OK) {
