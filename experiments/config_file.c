@@ -171,6 +171,19 @@ int config_read_file(const char *path, option_list *list) {
 
 /* ---- writing --------------------------------------------------------------------------------------------- */
 
+/* Whatever may not stand there as it is, is escaped; returns the columns it takes. */
+static int write_quoted(FILE *file, const char *text) {
+    int width = fprintf(file, "\"");
+    uint32_t c;
+    for (int length = options_code_point(text, &c); length > 0; text += length, length = options_code_point(text, &c)) {
+        if (c == '"' || c == '\\') width += fprintf(file, "\\%c", (int)c);
+        else if (c >= 0x20 && c < 0x7f) width += fprintf(file, "%c", (int)c);
+        else if (c >= 0xa1 && c < 0x2000) width += fprintf(file, "%.*s", length, text) > 0;
+        else width += fprintf(file, c > 0xffff ? "\\U%08x" : "\\u%04x", c);
+    }
+    return width + fprintf(file, "\"");
+}
+
 /* A value as YAML: plain where nothing in it could be read otherwise. */
 static void write_value(FILE *file, const option *o, const char *text, int *width) {
     static const char safe[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./=+";
@@ -179,12 +192,7 @@ static void write_value(FILE *file, const option *o, const char *text, int *widt
     } else if (o->kind != KIND_TEXT || (strspn(text, safe) == strlen(text) && strcmp(text, "null") != 0)) {
         *width += fprintf(file, "%s", text);
     } else {
-        *width += fprintf(file, "\"");
-        for (; *text; text++) {
-            unsigned char c = (unsigned char)*text;
-            *width += c == '"' || c == '\\' ? fprintf(file, "\\%c", c) : c < 0x20 ? fprintf(file, "\\x%02x", c) : fprintf(file, "%c", c);
-        }
-        *width += fprintf(file, "\"");
+        *width += write_quoted(file, text);
     }
 }
 

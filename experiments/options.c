@@ -116,6 +116,29 @@ static bool read_whole(const char *text, int64_t *number) {
     return true;
 }
 
+int options_code_point(const char *text, uint32_t *code_point) {
+    const unsigned char *c = (const unsigned char *)text;
+    const int length = c[0] < 0x80 ? 1 : c[0] >= 0xc2 && c[0] < 0xe0 ? 2 : c[0] >= 0xe0 && c[0] < 0xf0 ? 3 : c[0] >= 0xf0 && c[0] < 0xf5 ? 4 : 0;
+    if (length == 0 || c[0] == 0) return 0;
+    uint32_t value = length == 1 ? c[0] : c[0] & (0x7fu >> length);
+    for (int i = 1; i < length; i++) {
+        if ((c[i] & 0xc0) != 0x80) return 0;
+        value = value << 6 | (c[i] & 0x3f);
+    }
+    const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    *code_point = value;
+    return value < least[length] || value > 0x10ffff || (value >= 0xd800 && value < 0xe000) ? 0 : length;
+}
+
+static bool is_utf8(const char *text) {
+    uint32_t code_point;
+    for (int length; *text; text += length) {
+        length = options_code_point(text, &code_point);
+        if (length == 0) return false;
+    }
+    return true;
+}
+
 static int bad_value(const option *o, const option_entry *entry, const char *wanted) {
     return refuse(EXIT_CONFIG, entry, "%s is \"%.200s\", must be %s", o->key, entry->value, wanted);
 }
@@ -188,6 +211,7 @@ static int read_value(const option *o, const option_entry *entry, void *settings
         return EXIT_OK;
     case KIND_TEXT:
         if (!text[0]) return bad_value(o, entry, "a text that is not empty");
+        if (!is_utf8(text)) return bad_value(o, entry, "a text in UTF-8");
         *(const char **)field = text;
         return EXIT_OK;
     case KIND_CHOICE: return read_choice(o, entry, field);
@@ -207,8 +231,9 @@ const option *options_find(const option_schema *schema, const char *key) {
 
 static bool is_extra(const option_schema *schema, const char *key) {
     if (!schema || !schema->prefix) return false;
-    size_t length = strlen(schema->prefix);
-    return strlen(key) > length && strncmp(key, schema->prefix, length) == 0;
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+    const size_t length = strlen(schema->prefix);
+    return strncmp(key, schema->prefix, length) == 0 && key[length] && strspn(key + length, letters) == strlen(key + length);
 }
 
 static int unknown(const option_schema *schema, const option_entry *entry) {

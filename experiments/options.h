@@ -137,6 +137,9 @@ const option *options_find(const option_schema *schema, const char *key);
 /* An option's value as it would be written. */
 void options_value_text(const option *option, const void *settings, char *text, size_t size);
 
+/* The code point that a text in UTF-8 begins with, and its length in bytes; 0 where it begins with no whole character. */
+int options_code_point(const char *text, uint32_t *code_point);
+
 /* A number in the fewest digits that read back as the same. */
 void options_number_text(double number, char text[32]);
 
