@@ -143,6 +143,14 @@ static void assert_near(double value, double expected, double relative) {
     if (!(fabs(value - expected) <= relative * (fabs(expected) + 1e-6))) fail_msg("%.9g is not %.9g", value, expected);
 }
 
+/* The variance of every `stride`-th value. */
+static double variance_of(const float *values, int64_t count, int64_t stride) {
+    double mean = 0.0, square = 0.0;
+    for (int64_t i = 0; i < count; i++) mean += (double)values[i * stride] / (double)count;
+    for (int64_t i = 0; i < count; i++) square += pow((double)values[i * stride] - mean, 2) / (double)count;
+    return square;
+}
+
 /* ---- one step ----------------------------------------------------------------------------------------- */
 
 static void one_step_figures(void **state) {
@@ -168,6 +176,7 @@ static void one_step_figures(void **state) {
         assert_near(e->change_r2[d], 1.0 - error[d] / (square[d] - sum[d] * sum[d] / (double)t.steps), 1e-4);
     }
     assert_near(e->reward_rmse, sqrt(reward_error / (double)t.steps), 1e-5);
+    assert_near(e->reward_deviation, sqrt(variance_of(t.reward, t.steps, 1)), 1e-5);
     rv_evaluation_destroy(e);
     release_stepper(&s);
 }
@@ -180,13 +189,14 @@ static void open_loop_figures(void **state) {
     stepper s = make_stepper(f, f->model);
     rv_evaluation *e = evaluate(f, f->model);
     const int64_t per_episode = LENGTH - HORIZON + 1, all = EPISODES * per_episode;
-    double model[HORIZON * O] = {0}, repeat[HORIZON * O] = {0};
+    double model[HORIZON * O] = {0}, repeat[HORIZON * O] = {0}, reward_error[HORIZON] = {0};
     assert_int_equal(e->starts, 20);
     for (int64_t i = 0; i < 20; i++) {
         int64_t n = i * all / 20, from = n / per_episode * LENGTH + n % per_episode; /* evenly over all places */
         float predicted[HORIZON * O], reward[HORIZON];
         predict(&s, &t, from, HORIZON, predicted, reward);
         for (int k = 0; k < HORIZON; k++) {
+            reward_error[k] += pow((double)reward[k] - (double)t.reward[from + k], 2);
             for (int d = 0; d < O; d++) {
                 double truth = t.next_observation[(from + k) * O + d];
                 model[k * O + d] += pow((double)predicted[k * O + d] - truth, 2);
@@ -203,6 +213,19 @@ static void open_loop_figures(void **state) {
         assert_near(e->repeat_rmse[i], sqrt(repeat[i] / 20), 1e-5);
         assert_true(e->linear_rmse[i] < 1e-5); /* the system is linear */
         assert_true(e->repeat_rmse[i] > 1e-2 && e->truth_deviation[i] > 1e-2);
+    }
+    for (int k = 0; k < HORIZON; k++) {
+        double pooled[2] = {0};
+        for (int d = 0; d < O; d++) {
+            double variance = variance_of(t.observation + d, t.steps, O), ratio = e->model_rmse[k * O + d] / e->truth_deviation[k * O + d];
+            assert_near(e->open_loop_r2[k * O + d], 1 - ratio * ratio, 1e-6);
+            pooled[0] += model[k * O + d] / 20 / variance / O;
+            pooled[1] += repeat[k * O + d] / 20 / variance / O;
+        }
+        assert_near(e->model_error[k], sqrt(pooled[0]), 1e-5);
+        assert_near(e->repeat_error[k], sqrt(pooled[1]), 1e-5);
+        assert_true(e->linear_error[k] < 1e-4);
+        assert_near(e->open_loop_reward_rmse[k], sqrt(reward_error[k] / 20), 1e-5);
     }
     for (int d = 0; d < O; d++) assert_true(e->truth[d] == (double)t.observation[d] && e->mean[d] == e->truth[d]);
     assert_memory_equal(e->action, t.action, HORIZON * A * sizeof(float));
