@@ -9,21 +9,6 @@
 
 static bool wanted(const uint8_t *mask, int64_t i) { return !mask || mask[i]; }
 
-/* A copy of the observation's last `size` columns of `total`, for the policy inside. */
-static float *last_columns(const float *observation, int64_t rows, int64_t total, int64_t size) {
-    float *last = malloc((size_t)(rows > 0 ? rows : 1) * (size_t)size * sizeof *last);
-    for (int64_t i = 0; last && i < rows; i++) {
-        memcpy(last + i * size, observation + i * total + total - size, (size_t)size * sizeof *last);
-    }
-    return last;
-}
-
-/* Without memory for a policy's observations its actions are those of doing nothing. */
-static void scripted_on(const rv_wrapper *wrapper, int64_t rows, const float *seen, float *action) {
-    if (seen) wrapper->in->scripted(wrapper->in_state, rows, seen, action);
-    else memset(action, 0, (size_t)(rows * wrapper->spaces.action_size) * sizeof *action);
-}
-
 /* ---- frame stack --------------------------------------------------------------------------------------------- */
 
 typedef struct frame_stack {
@@ -95,9 +80,11 @@ static int frame_stack_load(void *state, const void *bytes, float *observation) 
 
 static void frame_stack_scripted(const void *state, int64_t rows, const float *observation, float *action) {
     const frame_stack *stack = state;
-    float *seen = last_columns(observation, rows, stack->frames * stack->size, stack->size);
-    scripted_on(&stack->wrapper, rows, seen, action);
-    free(seen);
+    const rv_wrapper *wrapper = &stack->wrapper;
+    for (int64_t i = 0; i < rows; i++) { /* the newest frame comes last */
+        const float *newest = observation + (i + 1) * stack->frames * stack->size - stack->size;
+        wrapper->in->scripted(wrapper->in_state, 1, newest, action + i * wrapper->spaces.action_size);
+    }
 }
 
 static bool frame_stack_allocate(frame_stack *stack) {
@@ -160,6 +147,7 @@ typedef struct normaliser {
     int64_t size;
     double clip;
     float *low, *high;
+    float *row; /* one observation in its own units, for the policy inside */
 } normaliser;
 
 static statistics *header_of(const normaliser *n) { return n->wrapper.own; }
@@ -171,6 +159,7 @@ static void normaliser_release(rv_wrapper *wrapper) {
     normaliser *n = (normaliser *)wrapper;
     free(n->low);
     free(n->high);
+    free(n->row);
 }
 
 static void normaliser_spaces(const void *state, rv_env_spaces *spaces) {
@@ -251,12 +240,12 @@ static int normaliser_load(void *state, const void *bytes, float *observation) {
 
 static void normaliser_scripted(const void *state, int64_t rows, const float *observation, float *action) {
     const normaliser *n = state;
-    float *seen = last_columns(observation, rows, n->size, n->size);
-    for (int64_t i = 0; seen && i < rows * n->size; i++) {
-        seen[i] = (float)((double)seen[i] * deviation(n, i % n->size) + mean_of(n)[i % n->size]);
+    for (int64_t i = 0; i < rows; i++) {
+        for (int64_t d = 0; d < n->size; d++) {
+            n->row[d] = (float)((double)observation[i * n->size + d] * deviation(n, d) + mean_of(n)[d]);
+        }
+        n->wrapper.in->scripted(n->wrapper.in_state, 1, n->row, action + i * n->wrapper.spaces.action_size);
     }
-    scripted_on(&n->wrapper, rows, seen, action);
-    free(seen);
 }
 
 rv_status rv_env_wrap_normalise(rv_env **env, double clip) {
@@ -277,7 +266,8 @@ rv_status rv_env_wrap_normalise(rv_env **env, double clip) {
     if (n->wrapper.table.scripted) n->wrapper.table.scripted = normaliser_scripted;
     n->low = calloc((size_t)size, sizeof(float));
     n->high = calloc((size_t)size, sizeof(float));
-    if (!n->low || !n->high) {
+    n->row = calloc((size_t)size, sizeof(float));
+    if (!n->low || !n->high || !n->row) {
         n->wrapper.table.destroy(n);
         return rv_env_fail(*env, RV_OUT_OF_MEMORY, "normalise: no memory");
     }
