@@ -112,7 +112,8 @@ static bool check_outputs(rv_case_run *run, rv_case_mode mode, const expected *r
         rv_case used = bounds;
         /* doubles are not the reference's floats to the bit */
         if (doubles && rv_array_dtype(run->output[k]) == RV_F32) used.flags &= ~(unsigned)RV_CASE_EXACT;
-        bool same = actual && rv_compare(&used, actual, reference->output[mode][k], rv_case_output_count(run, k), why, size);
+        bool same =
+            actual && rv_compare(&used, actual, reference->output[mode][k], rv_case_output_count(run, k), why, size);
         if (!actual) snprintf(why, size, "%s", run->message);
         free(actual);
         if (!same) return false;
@@ -178,8 +179,9 @@ static void test_bounds_bite(void **state) {
 }
 
 int main(int argc, char **argv) {
-    rv_devices_from(&devices, argc, argv,
-                    "cpu cpu:threads=1 cpu:isa=baseline cpu:isa=avx2 cpu:isa=avx512 cpu:double check:cpu check:cpu:reference");
+    rv_devices_from(
+        &devices, argc, argv,
+        "cpu cpu:threads=1 cpu:isa=baseline cpu:isa=avx2 cpu:isa=avx512 cpu:double check:cpu check:cpu:reference");
     cases = rv_cases_create();
     references = calloc((size_t)cases->count, sizeof *references);
     struct CMUnitTest tests[RV_MAX_DEVICES + 3] = {cmocka_unit_test(test_bounds_bite), cmocka_unit_test(test_reference),
@@ -191,7 +193,8 @@ int main(int argc, char **argv) {
     }
     int failed = _cmocka_run_group_tests("conformance", tests, (size_t)(3 + devices.count), NULL, NULL);
     for (int i = 0; i < cases->count; i++) {
-        for (int k = 0; k < 2 * RV_CASE_MAX_INPUTS; k++) free(references[i].output[k / RV_CASE_MAX_INPUTS][k % RV_CASE_MAX_INPUTS]);
+        for (int k = 0; k < 2 * RV_CASE_MAX_INPUTS; k++)
+            free(references[i].output[k / RV_CASE_MAX_INPUTS][k % RV_CASE_MAX_INPUTS]);
     }
     free(references);
     rv_cases_destroy(cases);

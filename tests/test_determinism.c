@@ -126,7 +126,8 @@ static void test_hash_bites(void **state) {
 
 /* ---- noise: test_noise.c asks what is drawn, here that all devices draw it ----------------------- */
 
-static void draw_on(const char *resource, uint64_t seed, const char *name, uint32_t t, int advance, int rows, int cols, float *out) {
+static void draw_on(const char *resource, uint64_t seed, const char *name, uint32_t t, int advance, int rows, int cols,
+                    float *out) {
     rv_device *device;
     rv_status status = rv_device_open(resource, NULL, &device);
     if (status == RV_NO_DEVICE) {
@@ -157,8 +158,9 @@ static void draw_on(const char *resource, uint64_t seed, const char *name, uint3
 /* Every device's draw is the host's, at every width's remainder, to the bit; update counts runs. */
 static void test_noise_everywhere(void **state) {
     (void)state;
-    static const char *const resources[] = {"cpu:reference", "cpu",  "cpu:threads=3", "cpu:isa=baseline", "cpu:isa=avx2",
-                                            "cpu:isa=avx512", "cpu:double", "check:cpu"};
+    static const char *const resources[] = {"cpu:reference",    "cpu",          "cpu:threads=3",
+                                            "cpu:isa=baseline", "cpu:isa=avx2", "cpu:isa=avx512",
+                                            "cpu:double",       "check:cpu"};
     enum { ROWS = 13, MOST = 40 };
     float host[ROWS * MOST], drawn[ROWS * MOST];
     for (size_t k = 0; k < sizeof resources / sizeof *resources; k++) {

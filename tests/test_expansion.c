@@ -98,7 +98,8 @@ static void test_every_fused_op_was_met(void **state) {
     (void)state;
     for (int op = 0; op < RV_OP_COUNT; op++) {
         const rv_op_info *known = rv_op_info_get((rv_op)op);
-        if (known->level == RV_FUSED && !expanded_ops[op]) fail_msg("no case compares %s with its expansion", known->name);
+        if (known->level == RV_FUSED && !expanded_ops[op])
+            fail_msg("no case compares %s with its expansion", known->name);
     }
 }
 

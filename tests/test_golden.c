@@ -15,11 +15,15 @@ typedef rv_tensor (*golden_fn)(const rv_tensor *in);
 
 static rv_tensor gru(const rv_tensor *in) { return rv_gru_cell(in[0], in[1], in[2], in[3], in[4], in[5]); }
 static rv_tensor linear(const rv_tensor *in) { return rv_linear1(in[0], in[1], in[2], RV_SILU); }
+static rv_tensor pair(const rv_tensor *in) {
+    return rv_linear(in, 2, in[2], in[3], RV_GELU);
+} /* two inputs side by side */
 static rv_tensor layer_norm(const rv_tensor *in) { return rv_layer_norm(in[0], in[1], in[2], 1e-3f, RV_SILU); }
 static rv_tensor rms_norm(const rv_tensor *in) { return rv_rms_norm(in[0], in[1], 1e-3f, RV_SILU); }
 static rv_tensor gelu(const rv_tensor *in) { return rv_gelu(in[0]); }
 static rv_tensor elu(const rv_tensor *in) { return rv_elu(in[0]); }
 static rv_tensor softplus(const rv_tensor *in) { return rv_softplus(in[0]); }
+static rv_tensor softmax(const rv_tensor *in) { return rv_softmax(in[0]); }
 static rv_tensor log_softmax(const rv_tensor *in) { return rv_log_softmax(in[0]); }
 static rv_tensor bernoulli_nll(const rv_tensor *in) { return rv_bernoulli_nll(in[0], in[1]); }
 static rv_tensor gaussian_nll(const rv_tensor *in) { return rv_gaussian_nll(in[0], in[1], in[2]); }
@@ -48,16 +52,20 @@ static const golden goldens[] = {
      {IN(B, I, gru, x), IN(B, H, gru, h), IN(I, 3 * H, gru, w_x), IN(H, 3 * H, gru, w_h), IN(1, 3 * H, gru, b_x),
       IN(1, 3 * H, gru, b_h)}},
     {OP(linear, B, H), 3, {IN(B, I, linear, x), IN(I, H, linear, w), IN(1, H, linear, b)}},
+    {OP(pair, B, H), 4, {IN(B, I, pair, a), IN(B, C, pair, b), IN(I + C, H, pair, w), IN(1, H, pair, bias)}},
     {OP(layer_norm, B, C), 3, {IN(B, C, layer_norm, x), IN(1, C, layer_norm, scale), IN(1, C, layer_norm, bias)}},
     {OP(rms_norm, B, C), 2, {IN(B, C, rms_norm, x), IN(1, C, rms_norm, scale)}},
     {OP(gelu, B, C), 1, {IN(B, C, gelu, x)}},
     {OP(elu, B, C), 1, {IN(B, C, elu, x)}},
     {OP(softplus, B, C), 1, {IN(B, C, softplus, x)}},
+    {OP(softmax, B, C), 1, {IN(B, C, softmax, x)}},
     {OP(log_softmax, B, C), 1, {IN(B, C, log_softmax, x)}},
     {OP(bernoulli_nll, B, 1), 2, {IN(B, C, bernoulli_nll, logits), IN(B, C, bernoulli_nll, target)}},
-    {OP(gaussian_nll, B, 1), 3, {IN(B, C, gaussian_nll, mean), IN(B, C, gaussian_nll, logvar), IN(B, C, gaussian_nll, target)}},
+    {OP(gaussian_nll, B, 1), 3,
+     {IN(B, C, gaussian_nll, mean), IN(B, C, gaussian_nll, logvar), IN(B, C, gaussian_nll, target)}},
     {OP(kl_normal, B, 1), 4,
-     {IN(B, C, kl_normal, mean_p), IN(B, C, kl_normal, logvar_p), IN(B, C, kl_normal, mean_q), IN(B, C, kl_normal, logvar_q)}},
+     {IN(B, C, kl_normal, mean_p), IN(B, C, kl_normal, logvar_p), IN(B, C, kl_normal, mean_q),
+      IN(B, C, kl_normal, logvar_q)}},
     {OP(mse, B, 1), 2, {IN(B, C, mse, p), IN(B, C, mse, t)}},
 };
 
@@ -181,9 +189,9 @@ int main(void) {
     static const struct {
         const char *resource;
         double bound;
-    } devices[] = {{"cpu:double", 2e-7}, {"cpu:reference", 2e-6}, {"cpu", 5e-6}};
+    } devices[] = {{"cpu:double", 2e-7}, {"cpu:reference", 2e-6}, {"cpu", 5e-6}, {"check:cpu", 5e-6}};
     int failed = 0;
-    for (int d = 0; d < 3; d++) {
+    for (int d = 0; d < 4; d++) {
         if (rv_device_open(devices[d].resource, NULL, &device) != RV_OK) return 1;
         bound = devices[d].bound;
         const struct CMUnitTest tests[] = {cmocka_unit_test(test_ops), cmocka_unit_test(test_adamw)};

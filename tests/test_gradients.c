@@ -43,7 +43,8 @@ static int check_input(rv_case_run *loss, int index, const double *analytic, cha
         double step = step_size * fmax(1, fabs(*element));
         double above = loss_at(loss, element, *element + step), below = loss_at(loss, element, *element - step);
         double numeric = (above - below) / (2 * step);
-        if (fabs(numeric - analytic[i]) <= absolute_bound + relative_bound * fabs(numeric) + loss_bound * fabs(above)) continue;
+        if (fabs(numeric - analytic[i]) <= absolute_bound + relative_bound * fabs(numeric) + loss_bound * fabs(above))
+            continue;
         snprintf(why, size, "input %d[%lld]: gradient %.10g, differences give %.10g", index, (long long)i, analytic[i],
                  numeric);
         return 1;
@@ -71,7 +72,8 @@ static int check_case(const rv_case *item, const rv_plan_options *options) {
     rv_plan_options ordered = {.size = sizeof ordered, .keep_order = 1};
     char why[700] = "";
     int failures = 1;
-    if (rv_case_open(&gradient, device, item, RV_CASE_GRADIENT, options) != RV_OK || rv_case_execute(&gradient) != RV_OK) {
+    if (rv_case_open(&gradient, device, item, RV_CASE_GRADIENT, options) != RV_OK ||
+        rv_case_execute(&gradient) != RV_OK) {
         snprintf(why, sizeof why, "%s", gradient.message);
     } else if (rv_case_open(&loss, device, item, RV_CASE_LOSS, &ordered) != RV_OK) {
         snprintf(why, sizeof why, "%s", loss.message);
@@ -90,7 +92,8 @@ static void test_cases(void **state) {
     for (int i = 0; i < cases->count; i++) {
         const rv_case *item = &cases->items[i];
         /* wide or tall ones hold the same ops as the others */
-        if ((item->flags & (RV_CASE_LARGE | RV_CASE_BENCH | RV_CASE_TALL)) || rv_case_differentiable(item) == 0) continue;
+        if ((item->flags & (RV_CASE_LARGE | RV_CASE_BENCH | RV_CASE_TALL)) || rv_case_differentiable(item) == 0)
+            continue;
         failures += check_case(item, NULL);
         checks++;
     }

@@ -46,7 +46,8 @@ static void expect(rv_array *array, const float *expected) {
     int64_t count = rv_array_rows(array) * rv_array_cols(array);
     assert_ok(rv_array_read(array, 0, rv_array_rows(array), got), rv_array_message(array));
     for (int64_t i = 0; i < count; i++) {
-        if (got[i] != expected[i]) fail_msg("%s[%d] is %g, should be %g", rv_array_name(array), (int)i, (double)got[i], (double)expected[i]);
+        if (got[i] != expected[i])
+            fail_msg("%s[%d] is %g, should be %g", rv_array_name(array), (int)i, (double)got[i], (double)expected[i]);
     }
 }
 
@@ -54,7 +55,8 @@ static void expect(rv_array *array, const float *expected) {
 
 static void test_old_and_new(void **state) {
     (void)state;
-    rv_array *x = array_of(1, 3, (float[]){1, 2, 3}, "x"), *before = array_of(1, 3, NULL, "before"), *after = array_of(1, 3, NULL, "after");
+    rv_array *x = array_of(1, 3, (float[]){1, 2, 3}, "x"), *before = array_of(1, 3, NULL, "before"),
+             *after = array_of(1, 3, NULL, "after");
     rv_graph *graph = graph_of();
     rv_tensor old = rv_read(graph, x);
     rv_store(x, rv_affine(old, 10, 0));

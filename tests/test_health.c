@@ -40,7 +40,8 @@ static kept keep(void) {
     kept all = {malloc(MOST * sizeof(float)), 0};
     assert_non_null(all.values);
     for (int i = 0; i < 6; i++) {
-        assert_ok(rv_array_read(arrays[i], 0, rv_array_rows(arrays[i]), all.values + all.count), rv_array_message(arrays[i]));
+        assert_ok(rv_array_read(arrays[i], 0, rv_array_rows(arrays[i]), all.values + all.count),
+                  rv_array_message(arrays[i]));
         all.count += (size_t)(rv_array_rows(arrays[i]) * rv_array_cols(arrays[i]));
         assert_true(all.count <= MOST);
     }
@@ -92,7 +93,9 @@ static void hurt_observations(void) {
     bad[3] = injected;
     assert_ok(rv_array_write(step.observations, 17, 1, bad), "");
 }
-static void heal_observations(void) { assert_ok(rv_array_write(step.observations, 0, RV_TRAIN_STEP_BATCH, observations), ""); }
+static void heal_observations(void) {
+    assert_ok(rv_array_write(step.observations, 0, RV_TRAIN_STEP_BATCH, observations), "");
+}
 
 static void test_observation(void **state) {
     (void)state;

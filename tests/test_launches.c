@@ -121,8 +121,13 @@ static void test_world_model(void **state) {
     enum { STEPS = 70, OBSERVATION = 4 };
     static float observation[STEPS * OBSERVATION], next[STEPS * OBSERVATION], action[STEPS], reward[STEPS];
     for (int i = 0; i < STEPS * OBSERVATION; i++) observation[i] = next[i] = (float)(i % 7);
-    rv_transitions data = {.steps = STEPS, .observation_size = OBSERVATION, .action_size = 1, .observation = observation,
-                           .next_observation = next, .action = action, .reward = reward};
+    rv_transitions data = {.steps = STEPS,
+                           .observation_size = OBSERVATION,
+                           .action_size = 1,
+                           .observation = observation,
+                           .next_observation = next,
+                           .action = action,
+                           .reward = reward};
     rv_world_model_options options = {.size = sizeof options, .observation_size = OBSERVATION, .action_size = 1};
     rv_world_model *model;
     rv_trainer *trainer;

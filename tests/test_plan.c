@@ -40,8 +40,10 @@ static void test_memory_is_shared(void **state) {
     assert_true(small.regions >= 1 && small.regions <= small.launches);
     assert_true(small.arena_bytes < small.value_bytes / 4);
     assert_true(large.arena_bytes >= large.value_bytes);
-    assert_int_equal(rv_plan_launch(shared, 80, &(rv_launch_info){.size = sizeof(rv_launch_info)}), RV_INVALID_ARGUMENT);
-    assert_int_equal(rv_plan_launch(shared, -1, &(rv_launch_info){.size = sizeof(rv_launch_info)}), RV_INVALID_ARGUMENT);
+    assert_int_equal(rv_plan_launch(shared, 80, &(rv_launch_info){.size = sizeof(rv_launch_info)}),
+                     RV_INVALID_ARGUMENT);
+    assert_int_equal(rv_plan_launch(shared, -1, &(rv_launch_info){.size = sizeof(rv_launch_info)}),
+                     RV_INVALID_ARGUMENT);
     rv_plan_destroy(shared);
     rv_plan_destroy(apart);
     rv_array_destroy(x);

@@ -22,14 +22,19 @@ enum { TALL = 500 };
 static int most_elements(void) { return 96 * unit; }
 static int index_rows(void) { return 8 * unit; }
 
-typedef enum kind {
-    READ, READ_PART, NEG, RELU, ABS, CAST_ROUND, ADD, SUB, MAX, MIN, SLICE_COLS, SLICE_ROWS, CONCAT_COLS, CONCAT_ROWS,
-    TRANSPOSE, RESHAPE, BROADCAST, GATHER, MATMUL, LINEAR, SUM_ROWS, SUM_COLS, SUM_ALL, STORE, STORE_PART, STORE_ROWS, SKIP, KINDS
-} kind;
-static const char *const kind_names[KINDS] = {
-    "read", "read_part", "neg", "relu", "abs", "cast", "add", "sub", "max", "min", "slice_cols", "slice_rows", "concat_cols",
-    "concat_rows", "transpose", "reshape", "broadcast", "gather", "matmul", "linear", "sum_rows", "sum_cols", "sum_all",
-    "store", "store_part", "store_rows"}; /* SKIP has no name: it is not printed */
+/* What an instruction does; SKIP does nothing. */
+#define KIND_LIST(X)                                                                                        \
+    X(READ, "read") X(READ_PART, "read_part") X(NEG, "neg") X(RELU, "relu") X(ABS, "abs")                   \
+    X(CAST_ROUND, "cast") X(ADD, "add") X(SUB, "sub") X(MAX, "max") X(MIN, "min")                           \
+    X(SLICE_COLS, "slice_cols") X(SLICE_ROWS, "slice_rows") X(CONCAT_COLS, "concat_cols")                   \
+    X(CONCAT_ROWS, "concat_rows") X(TRANSPOSE, "transpose") X(RESHAPE, "reshape") X(BROADCAST, "broadcast") \
+    X(GATHER, "gather") X(MATMUL, "matmul") X(LINEAR, "linear") X(SUM_ROWS, "sum_rows")                     \
+    X(SUM_COLS, "sum_cols") X(SUM_ALL, "sum_all") X(STORE, "store") X(STORE_PART, "store_part")             \
+    X(STORE_ROWS, "store_rows") X(SKIP, "skip")
+#define KIND_ENUM(name, text) name,
+#define KIND_TEXT(name, text) text,
+typedef enum kind { KIND_LIST(KIND_ENUM) } kind;
+static const char *const kind_names[] = {KIND_LIST(KIND_TEXT)};
 
 static int array_rows(int array) { return array < 2 ? 8 * unit : array == 2 ? 1 : 6; }
 enum { COLS = 6 };
@@ -77,7 +82,10 @@ static void program_destroy(program *p) {
 static void program_copy(program *to, const program *from) {
     memcpy(to->list, from->list, sizeof to->list);
     to->count = from->count;
-    for (int n = 0; n < LENGTH; n++) to->values[n].rows = from->values[n].rows, to->values[n].cols = from->values[n].cols;
+    for (int n = 0; n < LENGTH; n++) {
+        to->values[n].rows = from->values[n].rows;
+        to->values[n].cols = from->values[n].cols;
+    }
     memcpy(to->arrays[0], from->arrays[0], ARRAYS * (size_t)most_elements() * sizeof(float));
     memcpy(to->index, from->index, (size_t)index_rows() * sizeof *to->index);
 }
@@ -86,7 +94,9 @@ static void program_copy(program *to, const program *from) {
 
 static float clip(float x) { return x < -64 ? -64 : x > 64 ? 64 : x; }
 
-static float at(const value *v, int r, int c) { return v->data[(v->rows == 1 ? 0 : r) * v->cols + (v->cols == 1 ? 0 : c)]; }
+static float at(const value *v, int r, int c) {
+    return v->data[(v->rows == 1 ? 0 : r) * v->cols + (v->cols == 1 ? 0 : c)];
+}
 
 static float unary(kind k, float x) {
     if (k == NEG) return -x;
@@ -270,8 +280,8 @@ static bool propose(program *p) {
     i->b = pick(p);
     if (i->a < 0 || i->b < 0) return false;
     if (i->kind >= STORE) return fits_store(p, i, &p->values[i->a]);
-    bool two = (i->kind >= ADD && i->kind <= MIN) || i->kind == CONCAT_COLS || i->kind == CONCAT_ROWS || i->kind == MATMUL ||
-               i->kind == LINEAR;
+    bool two = (i->kind >= ADD && i->kind <= MIN) || i->kind == CONCAT_COLS || i->kind == CONCAT_ROWS ||
+               i->kind == MATMUL || i->kind == LINEAR;
     return two ? shape_binary(i, &p->values[i->a], &p->values[i->b], v) : shape_unary(p, i, &p->values[i->a], v);
 }
 
@@ -294,8 +304,12 @@ static void print_program(const program *p) {
         const instruction *i = &p->list[n];
         if (i->kind == SKIP) continue;
         if (i->kind >= STORE) print_error("  %s array%d at %d <- v%d\n", kind_names[i->kind], i->array, i->first, i->a);
-        else if (i->kind <= READ_PART) print_error("  v%d [%d, %d] = %s array%d at %d\n", n, i->rows, i->cols, kind_names[i->kind], i->array, i->first);
-        else print_error("  v%d [%d, %d] = %s v%d v%d first %d\n", n, p->values[n].rows, p->values[n].cols, kind_names[i->kind], i->a, i->b, i->first);
+        else if (i->kind <= READ_PART)
+            print_error("  v%d [%d, %d] = %s array%d at %d\n", n, i->rows, i->cols, kind_names[i->kind], i->array,
+                        i->first);
+        else
+            print_error("  v%d [%d, %d] = %s v%d v%d first %d\n", n, p->values[n].rows, p->values[n].cols,
+                        kind_names[i->kind], i->a, i->b, i->first);
     }
 }
 
@@ -395,7 +409,8 @@ static bool same(rv_array *array, const float *expected, const char *what, int n
     assert_ok(rv_array_read(array, 0, rv_array_rows(array), got), rv_array_message(array));
     for (int64_t i = 0; i < count; i++) {
         if (got[i] == expected[i]) continue;
-        if (!quiet) print_error("%s%d[%d] is %g, should be %g\n", what, number, (int)i, (double)got[i], (double)expected[i]);
+        if (!quiet)
+            print_error("%s%d[%d] is %g, should be %g\n", what, number, (int)i, (double)got[i], (double)expected[i]);
         return false;
     }
     return true;
@@ -415,7 +430,8 @@ static bool check(rv_device *device, const program *initial, bool keep_order) {
         for (int k = 0; k < SINKS && good; k++) {
             if (s.sink_of[k] >= 0) good = same(s.sinks[k], p->values[s.sink_of[k]].data, "v", s.sink_of[k]);
         }
-        if (!good && !quiet) print_error("in run %d on %s%s\n", run, rv_device_name(device), keep_order ? " in recorded order" : "");
+        if (!good && !quiet)
+            print_error("in run %d on %s%s\n", run, rv_device_name(device), keep_order ? " in recorded order" : "");
     }
     close_stage(&s);
     program_destroy(p);
@@ -478,7 +494,8 @@ static void test_device(void **state) {
 
 int main(int argc, char **argv) {
     if (argc > 1) single_seed = atoi(argv[1]);
-    static char *const names[] = {"cpu:reference", "cpu:threads=1", "cpu:threads=2", "check:cpu:reference", "check:cpu"};
+    static char *const names[] = {"cpu:reference", "cpu:threads=1", "cpu:threads=2", "check:cpu:reference",
+                                  "check:cpu"};
     struct CMUnitTest tests[5];
     for (int i = 0; i < 5; i++) tests[i] = (struct CMUnitTest){names[i], test_device, NULL, NULL, names[i]};
     return _cmocka_run_group_tests("programs", tests, 5, NULL, NULL);

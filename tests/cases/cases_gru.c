@@ -15,8 +15,8 @@ static void record_sequence(const rv_case_recording *r, rv_tensor *out) {
     out[0] = h;
 }
 
-static rv_case *add(rv_case_list *list, rv_case_record record, const char *kind, int64_t batch, int64_t rows, int64_t inputs,
-                    int64_t hidden) {
+static rv_case *add(rv_case_list *list, rv_case_record record, const char *kind, int64_t batch, int64_t rows,
+                    int64_t inputs, int64_t hidden) {
     double b = (double)batch, i = (double)inputs, h = (double)hidden;
     rv_case *item = rv_case_add(list, record, 1, "%s/b%d_i%d_h%d", kind, (int)batch, (int)inputs, (int)hidden);
     rv_case_value(item, rows, inputs);
@@ -39,7 +39,8 @@ static rv_case *add_cell(rv_case_list *list, int64_t batch, int64_t inputs, int6
 }
 
 void rv_cases_gru(rv_case_list *list) {
-    static const int64_t sizes[][3] = {{7, 33, 65}, {1, 1, 1}, {33, 7, 33}, {1, 65, 7}, {65, 1, 16}, {0, 5, 7}, {13, 32, 32}};
+    static const int64_t sizes[][3] = {{7, 33, 65}, {1, 1, 1}, {33, 7, 33}, {1, 65, 7},
+                                       {65, 1, 16}, {0, 5, 7}, {13, 32, 32}};
     for (int s = 0; s < 7; s++) add_cell(list, sizes[s][0], sizes[s][1], sizes[s][2]);
     add_cell(list, 300, 40, 70)->flags = RV_CASE_TALL;
     add_cell(list, 65, 130, 129)->flags = RV_CASE_TALL;

@@ -17,8 +17,8 @@ static void record_two_layers(const rv_case_recording *r, rv_tensor *out) {
     out[1] = rv_sum(hidden, RV_COLS);
 }
 
-static rv_case *add(rv_case_list *list, rv_activation activation, bool bias, int64_t rows, const int64_t *cols, int count,
-                    int64_t n) {
+static rv_case *add(rv_case_list *list, rv_activation activation, bool bias, int64_t rows, const int64_t *cols,
+                    int count, int64_t n) {
     int64_t k = 0;
     for (int i = 0; i < count; i++) k += cols[i];
     rv_case *item = rv_case_add(list, record_linear, 1, "linear/%s%s/b%d_x%d_k%d_n%d", activations[activation],
@@ -52,7 +52,8 @@ void rv_cases_linear(rv_case_list *list) {
         add(list, RV_GELU, false, 3000, cols, count, 7)->flags = RV_CASE_TALL;
     }
     /* the course's layers, and one per row tile and per column tile */
-    static const int64_t layers[][3] = {{64, 4, 128}, {64, 128, 64}, {64, 36, 128}, {64, 64, 1}, {12, 16, 32}, {16, 256, 256}};
+    static const int64_t layers[][3] = {{64, 4, 128}, {64, 128, 64}, {64, 36, 128},
+                                        {64, 64, 1},  {12, 16, 32},  {16, 256, 256}};
     for (int s = 0; s < 6; s++) {
         add(list, RV_SILU, true, layers[s][0], &layers[s][1], 1, layers[s][2])->flags = RV_CASE_BENCH;
     }

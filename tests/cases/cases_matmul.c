@@ -15,7 +15,8 @@ static void record_chain(const rv_case_recording *r, rv_tensor *out) {
 static rv_case *add(rv_case_list *list, int transpose, int64_t m, int64_t k, int64_t n) {
     static const char *const names[] = {"nn", "tn", "nt", "tt"};
     int a = transpose & 1, b = transpose >> 1;
-    rv_case *item = rv_case_add(list, record_matmul, 1, "matmul/%s/m%d_k%d_n%d", names[transpose], (int)m, (int)k, (int)n);
+    rv_case *item =
+        rv_case_add(list, record_matmul, 1, "matmul/%s/m%d_k%d_n%d", names[transpose], (int)m, (int)k, (int)n);
     rv_case_value(item, a ? k : m, a ? m : k);
     rv_case_value(item, b ? n : k, b ? k : n);
     item->i[0] = a;

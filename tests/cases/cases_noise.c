@@ -34,7 +34,8 @@ static rv_case *add_draw(rv_case_list *list, rv_case_record record, const char *
 }
 
 static rv_case *add_sample(rv_case_list *list, int used, int64_t rows, int64_t cols) {
-    static const char *const names[] = {"", "value", "log_prob", "value_log_prob", "kl", "value_kl", "log_prob_kl", "all"};
+    static const char *const names[] = {"",   "value",    "log_prob",    "value_log_prob",
+                                        "kl", "value_kl", "log_prob_kl", "all"};
     int count = (used & 1) + (used >> 1 & 1) + (used >> 2);
     rv_case *item = rv_case_add(list, record_sample_normal, count, "sample_normal/%s/r%d_c%d", names[used], (int)rows,
                                 (int)cols);
@@ -51,7 +52,8 @@ void rv_cases_noise(rv_case_list *list) {
     for (int s = 0; s < 6; s++) {
         add_draw(list, record_uniform, "uniform", shapes[s][0], shapes[s][1]);
         add_draw(list, record_normal, "normal", shapes[s][0], shapes[s][1]);
-        rv_case_index(add_draw(list, record_uniform_index, "uniform_index", shapes[s][0], shapes[s][1]), 1, 1, 1000, 1000);
+        rv_case_index(add_draw(list, record_uniform_index, "uniform_index", shapes[s][0], shapes[s][1]), 1, 1, 1000,
+                      1000);
     }
     rv_case_index(add_draw(list, record_uniform_index, "uniform_index/most", 33, 7), 1, 1, 2147483392, 2147483392);
     rv_case_index(add_draw(list, record_uniform_index, "uniform_index/none", 33, 7), 1, 1, 0, 0);

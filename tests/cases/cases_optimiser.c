@@ -15,7 +15,8 @@ static void record_adamw(const rv_case_recording *r, rv_tensor *out) {
              r->item->f[1], out);
 }
 
-static rv_case *add_adamw(rv_case_list *list, const char *name, int64_t count, int64_t updates, float decay, float clip) {
+static rv_case *add_adamw(rv_case_list *list, const char *name, int64_t count, int64_t updates, float decay,
+                          float clip) {
     rv_case *item = rv_case_add(list, record_adamw, 3, "adamw/%s/n%d", name, (int)count);
     rv_case_constant(item, 1, count, RV_CASE_NORMAL, 0, 1);
     rv_case_constant(item, 1, count, RV_CASE_NORMAL, 0, 1);
@@ -32,7 +33,8 @@ static rv_case *add_adamw(rv_case_list *list, const char *name, int64_t count, i
 void rv_cases_optimiser(rv_case_list *list) {
     static const int64_t shapes[][2] = {{1, 1000}, {1, 1}, {7, 33}, {0, 5}, {1, 70001}};
     for (int s = 0; s < 5; s++) {
-        rv_case *item = rv_case_add(list, record_global_norm, 1, "global_norm/r%d_c%d", (int)shapes[s][0], (int)shapes[s][1]);
+        rv_case *item =
+            rv_case_add(list, record_global_norm, 1, "global_norm/r%d_c%d", (int)shapes[s][0], (int)shapes[s][1]);
         rv_case_value(item, shapes[s][0], shapes[s][1]);
         if (shapes[s][0] == 0) item->flags = RV_CASE_NO_GRADIENT;
         item = rv_case_add(list, record_ema, 1, "ema/r%d_c%d", (int)shapes[s][0], (int)shapes[s][1]);

@@ -7,8 +7,10 @@ static const struct {
     const char *name;
     reduce_fn reduce;
     unsigned flags;
-} reductions[] = {
-    {"sum", rv_sum, 0}, {"mean", rv_mean, 0}, {"max", rv_reduce_max, RV_CASE_EXACT}, {"min", rv_reduce_min, RV_CASE_EXACT}};
+} reductions[] = {{"sum", rv_sum, 0},
+                  {"mean", rv_mean, 0},
+                  {"max", rv_reduce_max, RV_CASE_EXACT},
+                  {"min", rv_reduce_min, RV_CASE_EXACT}};
 
 static const char *const axes[] = {"rows", "cols", "all"};
 

@@ -61,6 +61,8 @@ case("gru", gru,
       "b_x": draw(1, 3 * H), "b_h": draw(1, 3 * H)}, transposed=("w_x", "w_h"))
 case("linear", lambda x, w, b: F.silu(F.linear(x, w, b.reshape(-1))),
      {"x": draw(B, I), "w": draw(H, I), "b": draw(1, H)}, transposed=("w",))
+case("pair", lambda a, b, w, bias: F.gelu(F.linear(torch.cat([a, b], 1), w, bias.reshape(-1)), approximate="tanh"),
+     {"a": draw(B, I), "b": draw(B, C), "w": draw(H, I + C, scale=0.5), "bias": draw(1, H)}, transposed=("w",))
 EPS = single(1e-3)
 case("layer_norm", lambda x, scale, bias: F.silu(F.layer_norm(x, (C,), scale.reshape(-1), bias.reshape(-1), EPS)),
      {"x": draw(B, C, scale=2, shift=0.5), "scale": draw(1, C, scale=0.2, shift=1), "bias": draw(1, C)})
@@ -69,6 +71,7 @@ case("rms_norm", lambda x, scale: F.silu(F.rms_norm(x, (C,), scale.reshape(-1), 
 case("gelu", lambda x: F.gelu(x, approximate="tanh"), {"x": draw(B, C, scale=2)})
 case("elu", lambda x: F.elu(x), {"x": draw(B, C, scale=2)})
 case("softplus", lambda x: F.softplus(x), {"x": draw(B, C, scale=3)})
+case("softmax", lambda x: F.softmax(x, dim=1), {"x": draw(B, C, scale=2)})
 case("log_softmax", lambda x: F.log_softmax(x, dim=1), {"x": draw(B, C, scale=2)})
 case("bernoulli_nll",
      lambda logits, target: F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(1, keepdim=True),

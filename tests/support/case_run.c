@@ -21,8 +21,8 @@ static rv_status explain(rv_case_run *run, rv_status status, const char *what, c
 }
 
 /* An array; on cpu:double *exact is its memory, so that tests see every digit. */
-static rv_status make_array(rv_case_run *run, rv_dtype dtype, int64_t rows, int64_t cols, const char *name, rv_array **array,
-                            double **exact) {
+static rv_status make_array(rv_case_run *run, rv_dtype dtype, int64_t rows, int64_t cols, const char *name,
+                            rv_array **array, double **exact) {
     rv_status status = rv_array_create(run->device, dtype, rows, cols, name, array);
     if (status != RV_OK) return explain(run, status, name, rv_array_message(*array));
     bool doubles = strcmp(rv_device_name(run->device), "cpu:double") == 0;

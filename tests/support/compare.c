@@ -26,8 +26,8 @@ static bool compare(const double *actual, const double *reference, int64_t count
         if (!isfinite(reference[i])) continue;
         double scale = fabs(reference[i]) + (relative ? 1e-37 : rms);
         if (fabs(actual[i] - reference[i]) <= element * scale) continue;
-        snprintf(why, size, "[%lld] is %.9g, should be %.9g: off by %.3g of %.3g", (long long)i, actual[i], reference[i],
-                 fabs(actual[i] - reference[i]), scale);
+        snprintf(why, size, "[%lld] is %.9g, should be %.9g: off by %.3g of %.3g", (long long)i, actual[i],
+                 reference[i], fabs(actual[i] - reference[i]), scale);
         return false;
     }
     if (error > nmse * power) {
@@ -54,8 +54,8 @@ bool rv_compare(const rv_case *item, const double *actual, const double *referen
     return compare(actual, reference, count, nmse, element, item->flags & RV_CASE_RELATIVE, why, size);
 }
 
-bool rv_compare_within(const double *actual, const double *reference, int64_t count, double nmse, double element, char *why,
-                       size_t size) {
+bool rv_compare_within(const double *actual, const double *reference, int64_t count, double nmse, double element,
+                       char *why, size_t size) {
     return compare(actual, reference, count, nmse, element, false, why, size);
 }
 

@@ -7,11 +7,12 @@
 /* True where `actual` meets the case's bounds against `reference`: the bits for exact ones, else normalised
  * mean square error and every element relative to |reference| + rms. NaN and infinities must stand in the same
  * places. On false `why` says where and by how much. */
-bool rv_compare(const rv_case *item, const double *actual, const double *reference, int64_t count, char *why, size_t size);
+bool rv_compare(const rv_case *item, const double *actual, const double *reference, int64_t count, char *why,
+                size_t size);
 
 /* The same with bounds given: element relative to |reference| + rms of the reference. */
-bool rv_compare_within(const double *actual, const double *reference, int64_t count, double nmse, double element, char *why,
-                       size_t size);
+bool rv_compare_within(const double *actual, const double *reference, int64_t count, double nmse, double element,
+                       char *why, size_t size);
 
 /* FNV-1a, 64 bit, of memory: to compare whole states. */
 uint64_t rv_hash_bytes(uint64_t hash, const void *memory, size_t bytes);

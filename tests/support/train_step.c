@@ -6,7 +6,13 @@
 
 #include "tests/support/compare.h"
 
-enum { BATCH = RV_TRAIN_STEP_BATCH, WIDTH = RV_TRAIN_STEP_WIDTH, HIDDEN = RV_TRAIN_STEP_HIDDEN, LATENT = 5, REPLAY = 400 };
+enum {
+    BATCH = RV_TRAIN_STEP_BATCH,
+    WIDTH = RV_TRAIN_STEP_WIDTH,
+    HIDDEN = RV_TRAIN_STEP_HIDDEN,
+    LATENT = 5,
+    REPLAY = 400
+};
 
 static rv_status explain(rv_train_step *step, rv_status status, const char *message) {
     snprintf(step->message, sizeof step->message, "%s: %.500s", rv_status_text(status), message);
@@ -17,7 +23,10 @@ static rv_status add_weights(rv_params *params, uint64_t seed) {
     static const struct {
         const char *name;
         int rows, cols;
-    } layers[] = {{"encoder/0", WIDTH, HIDDEN}, {"mean", HIDDEN, LATENT}, {"logvar", HIDDEN, LATENT}, {"decoder/0", LATENT, HIDDEN},
+    } layers[] = {{"encoder/0", WIDTH, HIDDEN},
+                  {"mean", HIDDEN, LATENT},
+                  {"logvar", HIDDEN, LATENT},
+                  {"decoder/0", LATENT, HIDDEN},
                   {"decoder/1", HIDDEN, WIDTH}};
     for (int i = 0; i < 5; i++) {
         char name[64];
@@ -43,7 +52,8 @@ static rv_tensor layer(rv_graph *graph, rv_params *params, rv_tensor x, const ch
 }
 
 static void record(rv_train_step *step, rv_graph *graph) {
-    static const char *const names[] = {"observation"}, *const loss_names[] = {"loss"}, *const gradient_names[] = {"gradient"};
+    static const char *const names[] = {"observation"}, *const loss_names[] = {"loss"},
+                             *const gradient_names[] = {"gradient"};
     rv_params *params = step->params;
     rv_tensor x = rv_read(graph, step->observations);
     rv_watch(x, names, 1);
@@ -55,7 +65,8 @@ static void record(rv_train_step *step, rv_graph *graph) {
     rv_normal_sample z = rv_sample_normal(layer(graph, params, hidden, "mean", RV_LINEAR), logvar,
                                           rv_random_state(graph, step->random), "latent", 0);
     rv_graph_push(graph, "decoder");
-    rv_tensor decoded = layer(graph, params, layer(graph, params, z.value, "decoder/0", RV_ELU), "decoder/1", RV_LINEAR);
+    rv_tensor decoded =
+        layer(graph, params, layer(graph, params, z.value, "decoder/0", RV_ELU), "decoder/1", RV_LINEAR);
     rv_graph_pop(graph);
     rv_tensor loss = rv_mean(rv_add(rv_mse(decoded, x), rv_affine(z.kl, 0.1f, 0)), RV_ALL);
     rv_watch(loss, loss_names, 1);
