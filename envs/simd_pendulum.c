@@ -20,11 +20,11 @@
 
 static const double dt = 0.05, max_speed = 8.0;
 
-/* To the nearest whole number, for |x| < 2^51. */
-INLINE double nearest(double x) { return (x + 0x1.8p52) - 0x1.8p52; }
-
-/* An angle less its whole turns: in [-pi, pi]. */
-INLINE double wrap(double angle) { return FMA(nearest(angle * 0x1.45f306dc9c883p-3), -0x1.921fb54442d18p+2, angle); }
+/* An angle less its whole turns: in [-pi, pi]. Beside 1.5 * 2^52 a double holds whole numbers only. */
+INLINE double wrap(double angle) {
+    const double turns = FMA(angle, 0x1.45f306dc9c883p-3, 0x1.8p52) - 0x1.8p52;
+    return FMA(turns, -0x1.921fb54442d18p+2, angle);
+}
 
 /* Sine and cosine of x in [-pi, pi], from those of its half: polynomials through the Chebyshev nodes of
  * [0, (pi/2)^2], off by less than 2e-16; both results within 1e-15. */
@@ -44,13 +44,14 @@ INLINE void sine_cosine(double x, double *sine, double *cosine) {
     c = FMA(c, y, 0x1.55555555553c4p-5);
     s = FMA(s, y, -0x1.555555555547fp-3);
     c = FMA(c, y, -0x1.ffffffffffffbp-2);
-    s = FMA(s * y, half, half);
+    s = FMA(s, y * half, half);
     c = FMA(c, y, 1.0);
-    *sine = 2.0 * s * c;
-    *cosine = FMA(-2.0 * s, s, 1.0);
+    const double twice = s + s;
+    *sine = twice * c;
+    *cosine = FMA(-twice, s, 1.0);
 }
 
-INLINE double clip(double x, double limit) { return x < -limit ? -limit : x > limit ? limit : x; }
+INLINE double clip(double x, double limit) { return __builtin_fabs(x) > limit ? __builtin_copysign(limit, x) : x; }
 
 enum { BLOCK = 256 };
 
@@ -61,8 +62,8 @@ static void block(rv_pendulum *env, double pull, int64_t begin, int64_t count, c
     float column[RV_PENDULUM_OBSERVED][BLOCK];
     for (int64_t i = 0; i < count; i++) {
         const double torque = (double)action[i], angle = theta[i], before = theta_dot[i];
-        const double cost = FMA(angle, angle, FMA(0.1 * before, before, 0.001 * torque * torque));
-        const double speed = clip(FMA(FMA(pull, sines[i], 3.0 * torque), dt, before), max_speed);
+        const double paid = FMA(-angle, angle, FMA(-0.1 * before, before, -0.001 * torque * torque));
+        const double speed = clip(FMA(pull * dt, sines[i], FMA(3.0 * dt, torque, before)), max_speed);
         const double after = wrap(FMA(speed, dt, angle));
         double sine, cosine;
         sine_cosine(after, &sine, &cosine);
@@ -72,7 +73,7 @@ static void block(rv_pendulum *env, double pull, int64_t begin, int64_t count, c
         column[0][i] = (float)cosine;
         column[1][i] = (float)sine;
         column[2][i] = (float)speed;
-        reward[i] = (float)-cost;
+        reward[i] = (float)paid;
     }
     for (int64_t i = 0; i < count; i++) {
         for (int d = 0; d < RV_PENDULUM_OBSERVED; d++) observation[i * RV_PENDULUM_OBSERVED + d] = column[d][i];

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "reverie/env.h"
@@ -32,6 +33,13 @@ static double seconds(clockid_t clock) {
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+/* Whole cache lines: vector code stores them at once. */
+static void *lines(size_t bytes) {
+    void *memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
+    if (memory) memset(memory, 0, (bytes + 63) / 64 * 64);
+    return memory;
+}
+
 static int prepare(worker *w, const char *name, int64_t count) {
     rv_env_spaces spaces = {.size = sizeof spaces};
     w->count = count;
@@ -40,9 +48,9 @@ static int prepare(worker *w, const char *name, int64_t count) {
         return 1;
     }
     const size_t n = (size_t)count;
-    w->action = malloc(n * (size_t)spaces.action_size * sizeof(float));
-    w->result = (rv_env_result){.observation = malloc(n * (size_t)spaces.observation_size * sizeof(float)),
-                                .reward = malloc(n * sizeof(float)), .terminated = malloc(n), .truncated = malloc(n)};
+    w->action = lines(n * (size_t)spaces.action_size * sizeof(float));
+    w->result = (rv_env_result){.observation = lines(n * (size_t)spaces.observation_size * sizeof(float)),
+                                .reward = lines(n * sizeof(float)), .terminated = lines(n), .truncated = lines(n)};
     if (!w->action || !w->result.observation || !w->result.reward || !w->result.terminated || !w->result.truncated) return 1;
     for (int64_t i = 0; i < count * spaces.action_size; i++) {
         const float share = (float)(0.5 + 0.5 * sin(0.7 * (double)i));
