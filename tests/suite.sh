@@ -19,7 +19,7 @@ case $suite in
     asan)
         export ASAN_OPTIONS=detect_stack_use_after_return=1:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
         build_with asan
-        run_tests -E '^(header|structure|docs|examples_in_step)'
+        run_tests -E '^(header|structure|docs|quickstart|examples_in_step)'
         ;;
     tsan)
         # its shadow memory does not fit every layout that address randomisation may choose
@@ -35,12 +35,12 @@ case $suite in
         ;;
     clang)
         build_with release -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++
-        run_tests -E '^(structure|docs|examples_in_step|package)'
+        run_tests -E '^(structure|docs|quickstart|examples_in_step|package)'
         ;;
     coverage)
         build_with coverage
         find "$build" -name '*.gcda' -delete
-        run_tests -E '^(header|structure|docs|examples_in_step)'
+        run_tests -E '^(header|structure|docs|quickstart|examples_in_step)'
         bash "$source/tests/coverage.sh" "$source" "$build" 90
         ;;
     valgrind)

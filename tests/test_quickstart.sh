@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# quickstart: a word at once, names what is missing where it may not install, and refuses what it does not know.
+# Usage: test_quickstart.sh SOURCE_DIR
+set -u
+quickstart=$1/quickstart
+bad=0
+expect() { # STATUS PATTERN COMMAND...
+    local status=$1 pattern=$2 output code
+    shift 2
+    output=$("$@" 2>&1 </dev/null)
+    code=$?
+    if [ "$code" -ne "$status" ] || ! grep -qE -- "$pattern" <<<"$output"; then
+        echo "error: $* ended with $code instead of $status, or without \"$pattern\":"
+        echo "$output"
+        bad=1
+    fi
+}
+expect 0 'quickstart test --all' bash "$quickstart" --help
+expect 2 'quickstart test --all' bash "$quickstart" --unknown
+# with no package to be found, and no leave to install
+expect 1 'apt-get install -y .*libjansson-dev.*libcmocka-dev' env PKG_CONFIG_LIBDIR=/nonexistent bash "$quickstart" test --no-install
+started=$(date +%s%N)
+first=$(bash "$quickstart" --help | head -n 1)
+taken=$((($(date +%s%N) - started) / 1000000))
+[ -n "$first" ] && [ "$taken" -lt 1000 ] || { echo "error: the first line took $taken ms"; bad=1; }
+[ "$bad" -eq 0 ] && echo "quickstart answers, the first line in $taken ms"
+exit "$bad"
