@@ -234,6 +234,10 @@ rv_status rv_env_create(const char *name, int64_t count, const rv_env_setting *s
     *env = allocate(NULL, count);
     if (!*env) return RV_OUT_OF_MEMORY;
     if (name && strchr(name, '/')) return create_from_plugin(*env, name, settings, settings ? setting_count : 0);
+    const size_t length = name ? strlen(name) : 0;
+    if (length > 3 && strcmp(name + length - 3, ".so") == 0) {
+        return fail(*env, RV_NOT_FOUND, "no environment \"%.64s\"; a plugin in the current folder is ./%.64s", name, name);
+    }
     const rv_env_table *nearest = tables[0];
     for (int i = 1; name && i < TABLE_COUNT; i++) {
         if (distance(name, tables[i]->name) < distance(name, nearest->name)) nearest = tables[i];

@@ -198,6 +198,9 @@ static void runs_by_its_path(void **unused) {
     assert_int_equal(rv_env_step(env, action, &result), RV_OK);
     assert_true(observation[2] > before + 0.0999f && observation[2] < before + 0.1001f);
     rv_env_destroy(env);
+    assert_int_equal(rv_env_create("corridor.so", 4, NULL, 0, &env), RV_NOT_FOUND);
+    assert_non_null(strstr(rv_env_message(env), "./corridor.so"));
+    rv_env_destroy(env);
     assert_int_equal(rv_env_create("./absent.so", 4, NULL, 0, &env), RV_NOT_FOUND);
     assert_non_null(strstr(rv_env_message(env), "absent.so"));
     assert_int_equal(rv_env_reset(env, 3, observation), RV_WRONG_STATE);
