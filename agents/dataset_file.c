@@ -157,6 +157,17 @@ rv_status rv_dataset_load_memory(const void *bytes, size_t size, rv_dataset **da
     return load(bytes, size, NULL, dataset);
 }
 
+/* A large file of another kind, or a hole in a disk, is not worth the memory. */
+static rv_status look_at_tail(file *f, int handle, size_t size) {
+    if (size < (64u << 20)) return RV_OK;
+    uint8_t *tail = malloc(RV_NPZ_TAIL);
+    if (!tail) return fail(f, RV_OUT_OF_MEMORY, "no memory");
+    const ssize_t got = pread(handle, tail, RV_NPZ_TAIL, (off_t)(size - RV_NPZ_TAIL));
+    const bool zip = got == RV_NPZ_TAIL && rv_npz_ends(tail, RV_NPZ_TAIL);
+    free(tail);
+    return zip ? RV_OK : fail(f, RV_BAD_FILE, "it is no NPZ file: a zip archive ends otherwise");
+}
+
 /* The whole file in memory, to be freed. */
 static rv_status read_file(file *f, const char *path, uint8_t **bytes, size_t *size) {
     const int handle = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe does not make us wait */
@@ -168,6 +179,7 @@ static rv_status read_file(file *f, const char *path, uint8_t **bytes, size_t *s
     }
     rv_status status = S_ISREG(info.st_mode) ? RV_OK : fail(f, RV_BAD_FILE, "it is no file");
     *size = status == RV_OK ? (size_t)info.st_size : 0;
+    if (status == RV_OK) status = look_at_tail(f, handle, *size);
     *bytes = status == RV_OK ? malloc(*size ? *size : 1) : NULL;
     if (status == RV_OK && !*bytes) status = fail(f, RV_OUT_OF_MEMORY, "no memory for its %zu bytes", *size);
     for (size_t done = 0; status == RV_OK && done < *size;) {

@@ -32,6 +32,10 @@ typedef struct rv_npy {
     uint8_t *owned; /* inflated bytes, or NULL */
 } rv_npy;
 
+/* Whether a file may be a zip archive, by its last RV_NPZ_TAIL bytes: before a large one is read. */
+enum { RV_NPZ_TAIL = 65557 };
+bool rv_npz_ends(const uint8_t *tail, size_t size);
+
 /* Finds the directory and looks at every entry of it. Errors: BAD_FILE, TOO_LARGE (over RV_NPZ_ENTRIES_MAX). */
 rv_status rv_npz_open(rv_npz *npz, const void *bytes, size_t size, char message[RV_NPZ_MESSAGE]);
 

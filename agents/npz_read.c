@@ -22,6 +22,7 @@ static uint64_t number(const uint8_t *at, int bytes) { /* zip is little-endian *
     return value;
 }
 
+_Static_assert(RV_NPZ_TAIL == 22 + 65535, "the end record and the longest comment");
 enum { END_SIZE = 22, LOCATOR_SIZE = 20, END64_SIZE = 56, ENTRY_SIZE = 46, LOCAL_SIZE = 30 };
 enum { SIGNATURE_END = 0x06054b50, SIGNATURE_LOCATOR = 0x07064b50, SIGNATURE_END64 = 0x06064b50, SIGNATURE_ENTRY = 0x02014b50, SIGNATURE_LOCAL = 0x04034b50 };
 
@@ -35,6 +36,8 @@ static size_t find_end(const uint8_t *bytes, size_t size) {
     }
     return SIZE_MAX;
 }
+
+bool rv_npz_ends(const uint8_t *tail, size_t size) { return find_end(tail, size) != SIZE_MAX; }
 
 /* One entry of the directory. */
 typedef struct entry {

@@ -139,6 +139,10 @@ static rv_status check_spaces(rv_env *env) {
         if (!isfinite(s->action_low[a]) || !isfinite(s->action_high[a]) || s->action_low[a] > s->action_high[a]) {
             return fail(env, RV_INVALID_ARGUMENT, "%s: the bounds of action %lld are not a range", env->table->name, (long long)a);
         }
+        if (s->action_choices != 0 && (s->action_low[a] != 0.0f || s->action_high[a] != (float)(s->action_choices - 1))) {
+            return fail(env, RV_INVALID_ARGUMENT, "%s: of %lld choices, action %lld must lie between 0 and %lld", env->table->name,
+                        (long long)s->action_choices, (long long)a, (long long)s->action_choices - 1);
+        }
     }
     return RV_OK;
 }

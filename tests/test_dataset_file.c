@@ -153,6 +153,9 @@ static void bad_files(void **unused) {
     refuse("pipe.npz", RV_BAD_FILE, "no file"); /* and does not wait for a writer */
     fclose(fopen("nothing.npz", "w"));
     refuse("nothing.npz", RV_BAD_FILE, "it is empty");
+    assert_int_equal(truncate("nothing.npz", (off_t)1 << 36), 0); /* a hole of 64 GiB takes no memory */
+    refuse("nothing.npz", RV_BAD_FILE, "no NPZ file");
+    unlink("nothing.npz");
 }
 
 /* Loads damaged bytes from memory of just their size: an error with a message, or the very same dataset, where what

@@ -272,6 +272,11 @@ static void refuse(const char *name, int64_t count, rv_env_setting setting, rv_s
     rv_env_destroy(env);
 }
 
+static void three_choices(const void *state, rv_env_spaces *spaces) {
+    rv_env_cartpole.spaces(state, spaces);
+    spaces->action_choices = 3; /* and bounds for two */
+}
+
 static void bad_input(void **unused) {
     (void)unused;
     refuse("continous_cartpole", 1, (rv_env_setting){"force", 1}, RV_NOT_FOUND, "continuous_cartpole");
@@ -296,6 +301,18 @@ static void bad_input(void **unused) {
     rv_env_table foreign = rv_env_continuous_cartpole;
     foreign.abi = RV_ENV_ABI + 1;
     assert_int_equal(rv_env_create_from(&foreign, 1, NULL, 0, &env), RV_INVALID_ARGUMENT);
+    rv_env_destroy(env);
+    foreign = rv_env_cartpole;
+    foreign.spaces = three_choices;
+    assert_int_equal(rv_env_create_from(&foreign, 1, NULL, 0, &env), RV_INVALID_ARGUMENT);
+    assert_non_null(strstr(rv_env_message(env), "between 0 and 2"));
+    rv_env_destroy(env);
+
+    assert_int_equal(rv_env_create("cartpole", 2, NULL, 0, &env), RV_OK);
+    rv_env_reset(env, 1, observation);
+    assert_int_equal(rv_env_step(env, (float[]){0.5f, 1}, &result), RV_INVALID_ARGUMENT); /* no choice */
+    assert_non_null(strstr(rv_env_message(env), "whole number"));
+    assert_int_equal(rv_env_step(env, (float[]){0, 1}, &result), RV_OK);
     rv_env_destroy(env);
 }
 

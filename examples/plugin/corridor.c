@@ -54,7 +54,6 @@ static int load(void *state, const void *bytes, float *observation) {
     for (int64_t i = 0; i < c->count; i++) observation[i] = (float)c->at[i].x;
     return 0;
 }
-
 static const rv_env_option options[] = {{"slip", 0.02, 0.0, 0.1, 0, "how far a step may miss, in metres"}};
 RV_API const rv_env_table rv_env_exported = {
     RV_ENV_ABI, sizeof(rv_env_table), "corridor", "walk to the end of a corridor", options, 1, create, destroy,
