@@ -72,6 +72,7 @@ struct rv_case {
     float f[6];
     unsigned flags;
     double nmse, element; /* bounds; 0: those of single ops in float32 */
+    double absolute;      /* an error that does not count; for chains whose results may cancel */
     double flops, bytes;                   /* work of the forward pass; bytes 0: inputs and outputs once */
     double gradient_flops, gradient_bytes; /* of forward and gradient together; 0: not given */
 };
@@ -111,7 +112,8 @@ void rv_case_fill_input(const rv_case *item, int index, void *out);
 
 /* The families; adding one is a line here and a file. */
 #define RV_CASE_FAMILIES(X) \
-    X(map1) X(map2) X(shape) X(store) X(reduce) X(matmul) X(linear) X(norm) X(gru) X(noise) X(likelihood) X(optimiser)
+    X(map1) X(map2) X(shape) X(store) X(reduce) X(matmul) X(linear) X(norm) X(gru) X(noise) X(likelihood) X(optimiser) \
+    X(random)
 #define RV_CASE_DECLARE(family) void rv_cases_##family(rv_case_list *list);
 RV_CASE_FAMILIES(RV_CASE_DECLARE)
 #undef RV_CASE_DECLARE

@@ -8,7 +8,7 @@
 static bool same_non_finite(double a, double b) { return (isnan(a) && isnan(b)) || (isinf(a) && a == b); }
 
 static bool compare(const double *actual, const double *reference, int64_t count, double nmse, double element,
-                    bool relative, char *why, size_t size) {
+                    double absolute, bool relative, char *why, size_t size) {
     double error = 0, power = 0;
     int64_t finite = 0;
     for (int64_t i = 0; i < count; i++) {
@@ -25,12 +25,12 @@ static bool compare(const double *actual, const double *reference, int64_t count
     for (int64_t i = 0; i < count; i++) {
         if (!isfinite(reference[i])) continue;
         double scale = fabs(reference[i]) + (relative ? 1e-37 : rms);
-        if (fabs(actual[i] - reference[i]) <= element * scale) continue;
+        if (fabs(actual[i] - reference[i]) <= element * scale + absolute) continue;
         snprintf(why, size, "[%lld] is %.9g, should be %.9g: off by %.3g of %.3g", (long long)i, actual[i],
                  reference[i], fabs(actual[i] - reference[i]), scale);
         return false;
     }
-    if (error > nmse * power) {
+    if (error > nmse * power + absolute * absolute * (double)finite) {
         snprintf(why, size, "normalised mean square error %.3g, bound %.3g", error / power, nmse);
         return false;
     }
@@ -51,12 +51,12 @@ bool rv_compare(const rv_case *item, const double *actual, const double *referen
     if (item->flags & RV_CASE_EXACT) return compare_exact(actual, reference, count, why, size);
     double nmse = item->nmse > 0 ? item->nmse : RV_CASE_NMSE;
     double element = item->element > 0 ? item->element : RV_CASE_ELEMENT;
-    return compare(actual, reference, count, nmse, element, item->flags & RV_CASE_RELATIVE, why, size);
+    return compare(actual, reference, count, nmse, element, item->absolute, item->flags & RV_CASE_RELATIVE, why, size);
 }
 
 bool rv_compare_within(const double *actual, const double *reference, int64_t count, double nmse, double element,
                        char *why, size_t size) {
-    return compare(actual, reference, count, nmse, element, false, why, size);
+    return compare(actual, reference, count, nmse, element, 0, false, why, size);
 }
 
 uint64_t rv_hash_bytes(uint64_t hash, const void *memory, size_t bytes) {
