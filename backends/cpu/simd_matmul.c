@@ -85,20 +85,22 @@ void RV_NAME(rv_pack_run)(const rv_pack *pack, int64_t first, int64_t last) {
 
 /* ---- y = activation([x0 | x1 ..] w + bias), by rows -------------------------------------------------------- */
 
-enum { BLOCK_ROWS = 256, LOCAL_DEPTH = 512 }; /* rows that share a panel in L1; depth of a panel packed on the spot */
+enum { BLOCK_ROWS = 256 }; /* rows that share a panel's chunk in L1 */
+enum { FAR = 512, SHARED_ROWS = 24 }; /* rows of w so far apart are worth bringing together for so many rows of x */
 
 /* The parts of one pass over k: all inputs where together they are at most DEPTH deep, else a piece of one. */
 typedef struct pass {
     int input;
-    int64_t k, w_row; /* where the next pass begins, in the input and in w */
+    int64_t k;     /* where the next pass begins in the input */
+    int64_t depth; /* of this pass */
 } pass;
 
 static bool next_pass(const product *p, pass *at, tile *t) {
     if (p->depth <= DEPTH) {
         if (at->input) return false;
         for (int i = 0; i < p->parts; i++) t->part[i] = p->part[i];
-        t->parts = p->parts;
-        at->input = p->parts;
+        t->parts = at->input = p->parts;
+        at->depth = p->depth;
         return true;
     }
     while (at->input < p->parts && at->k >= p->part[at->input].depth) at->input++, at->k = 0;
@@ -106,16 +108,29 @@ static bool next_pass(const product *p, pass *at, tile *t) {
     t->part[0] = p->part[at->input];
     t->part[0].a += at->k;
     const int64_t left = t->part[0].depth - at->k;
-    t->part[0].depth = left < DEPTH ? left : DEPTH;
+    t->part[0].depth = at->depth = left < DEPTH ? left : DEPTH;
     t->parts = 1;
-    at->k += t->part[0].depth;
+    at->k += at->depth;
     return true;
 }
 
-static void run_tiles(tile *t, int64_t rows, int vectors) {
+/* Rows of w that will be wanted soon: asked for a few at a time, between tiles. */
+typedef struct soon {
+    const float *w;
+    int64_t stride, rows;
+} soon;
+
+static void ask(soon *s, int64_t count) {
+    for (; count > 0 && s->rows > 0; count--, s->rows--, s->w += s->stride)
+        UNROLL for (int c = 0; c < PANEL; c += 16) __builtin_prefetch(s->w + c);
+}
+
+static void run_tiles(tile *t, int64_t rows, int vectors, soon *s) {
+    const int64_t share = s->rows ? s->rows * tile_rows[vectors - 1] / rows + 1 : 0;
     for (int64_t row = 0; row < rows;) {
         const int height = tile_height(rows - row, vectors);
         tile_run(t, height, vectors);
+        ask(s, share);
         for (int i = 0; i < t->parts; i++) t->part[i].a += height * t->part[i].row_stride;
         t->c += height * t->c_stride;
         row += height;
@@ -123,37 +138,38 @@ static void run_tiles(tile *t, int64_t rows, int vectors) {
 }
 
 /* One panel of columns for rows that are few enough; everything is at the first of them. The sums go to y,
- * and the activation happens there. */
+ * and the activation happens there. A ragged panel is summed in memory of our own, and w is read from a copy of the
+ * chunk where its rows are ragged or far apart. */
 static void product_panel(const product *p, int64_t panel, int64_t rows, float *scratch) {
     const int64_t column = panel * PANEL, left = p->cols - column, width = left < PANEL ? left : PANEL;
     const int vectors = (int)((width + LANES - 1) / LANES);
-    const bool ragged = width % LANES != 0;
-    float *const y = p->y + column;
-    tile t = {.b_gap = LANES, .bias_gap = LANES};
-    const float *b = p->packed ? p->packed + panel * PANEL * p->depth : p->w + column;
-    int64_t b_stride = p->packed ? PANEL : p->w_stride;
-    if (!p->packed && ragged) {
-        copy_columns(b, p->depth, width, b_stride, scratch + BLOCK_ROWS * PANEL, PANEL);
-        b = scratch + BLOCK_ROWS * PANEL;
-        b_stride = PANEL;
-    }
+    const bool ragged = width % LANES != 0, copied = !p->packed && (ragged || (p->w_stride >= FAR && rows >= SHARED_ROWS));
+    float *const y = p->y + column, *const sums = scratch, *const chunk = sums + BLOCK_ROWS * PANEL;
     float bias[PANEL] = {0};
     if (p->bias) memcpy(bias, p->bias + column, (size_t)width * sizeof *bias);
-    t.b_stride = b_stride;
-    t.bias = bias;
-    int64_t w_row = 0;
-    for (pass at = {0}; next_pass(p, &at, &t);) {
-        t.b = b + w_row * b_stride;
-        t.c = ragged ? scratch : y;
+    tile t = {.b_gap = LANES, .bias = bias, .bias_gap = LANES};
+    const float *w = p->packed ? p->packed + panel * PANEL * p->depth : p->w + column;
+    const int64_t w_stride = p->packed ? PANEL : p->w_stride;
+    int64_t rest = p->depth;
+    for (pass at = {0}; next_pass(p, &at, &t); t.add = 1) {
+        t.b = w;
+        t.b_stride = w_stride;
+        t.c = ragged ? sums : y;
         t.c_stride = ragged ? PANEL : p->y_stride;
-        int64_t depth = 0;
-        for (int i = 0; i < t.parts; i++) depth += t.part[i].depth;
-        run_tiles(&t, rows, vectors);
-        w_row += depth;
-        t.add = 1;
+        w += at.depth * w_stride;
+        rest -= at.depth;
+        soon s = {0};
+        if (copied) {
+            copy_columns(t.b, at.depth, width, w_stride, chunk, PANEL);
+            t.b = chunk;
+            t.b_stride = PANEL;
+            if (rest) s = (soon){w, w_stride, rest < DEPTH ? rest : DEPTH};
+            else if (left >= 2 * PANEL) s = (soon){p->w + column + PANEL, w_stride, p->depth < DEPTH ? p->depth : DEPTH};
+        }
+        run_tiles(&t, rows, vectors, &s);
     }
     if (ragged)
-        for (int64_t r = 0; r < rows; r++) memcpy(y + r * p->y_stride, scratch + r * PANEL, (size_t)width * sizeof *y);
+        for (int64_t r = 0; r < rows; r++) memcpy(y + r * p->y_stride, sums + r * PANEL, (size_t)width * sizeof *y);
     if (p->slope) activate_slope(p->activation, y, p->y_stride, p->slope + column, p->slope_stride, rows, width);
     else activate(p->activation, y, p->y_stride, y, p->y_stride, rows, width);
 }
@@ -171,13 +187,6 @@ void RV_NAME(rv_product_run)(const product *whole, int64_t first, int64_t last, 
 
 /* ---- the ops -------------------------------------------------------------------------------------------- */
 
-/* Packing costs a pass over w: it pays where many rows read it and its rows are far apart, and where a ragged last
- * panel is too deep to be packed on the spot. */
-static rv_packing panels_pay(const rv_operand *w, int64_t rows) {
-    if (w->cols % LANES && w->rows > LOCAL_DEPTH) return RV_PACK_PANELS;
-    return rows >= 128 && w->cols >= 256 && w->rows * w->cols >= 65536 ? RV_PACK_PANELS : RV_PACK_NONE;
-}
-
 static void linear_run(const rv_step *step, int64_t first, int64_t last, void *scratch) {
     const rv_launch *l = &step->launch;
     const rv_operand *w = &l->input[0], *y = &l->output[0], *slope = &l->output[1];
@@ -191,17 +200,12 @@ static void linear_run(const rv_step *step, int64_t first, int64_t last, void *s
     RV_NAME(rv_product_run)(&p, first, last, scratch);
 }
 
-static void linear_packs(const rv_launch *l, int input[RV_MAX_PACKS], rv_packing packing[RV_MAX_PACKS]) {
-    input[0] = 0;
-    packing[0] = panels_pay(&l->input[0], rv_launch_rows(l));
-}
-
 /* The core asks for the slopes of silu and gelu alone, and never for a slope without y. */
 static bool linear_accepts(const rv_launch *l) {
     return l->output[0].buffer && (!l->output[1].buffer || has_slope((rv_activation)l->attributes.i[0]));
 }
 
-const rv_kernel RV_NAME(rv_linear_kernel) = {.run = linear_run, .accepts = linear_accepts, .packs = linear_packs};
+const rv_kernel RV_NAME(rv_linear_kernel) = {.run = linear_run, .accepts = linear_accepts};
 
 static void matmul_run(const rv_step *step, int64_t first, int64_t last, void *scratch) {
     const rv_launch *l = &step->launch;
@@ -218,8 +222,7 @@ static void matmul_run(const rv_step *step, int64_t first, int64_t last, void *s
 
 static void matmul_packs(const rv_launch *l, int input[RV_MAX_PACKS], rv_packing packing[RV_MAX_PACKS]) {
     input[0] = 1;
-    if (l->attributes.i[1]) packing[0] = RV_PACK_TRANSPOSED;
-    else packing[0] = l->attributes.i[0] ? RV_PACK_NONE : panels_pay(&l->input[1], rv_launch_rows(l));
+    packing[0] = l->attributes.i[1] ? RV_PACK_TRANSPOSED : RV_PACK_NONE;
 }
 
 const rv_kernel RV_NAME(rv_matmul_kernel) = {.run = matmul_run, .packs = matmul_packs, .pieces = RV_NAME(rv_outer_matmul_pieces)};
