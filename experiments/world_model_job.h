@@ -23,7 +23,7 @@ typedef struct world_model_settings {
     double data_noise, validation;
     int64_t latent;
     option_sizes vae_hidden, dynamics_hidden, reward_hidden, continue_hidden;
-    bool deterministic, absolute, continues, normalise_reward, calibrated, learning_rate_decay;
+    bool deterministic, absolute, linear_path, continues, normalise_reward, calibrated, learning_rate_decay;
     int64_t train_steps, batch, window, kl_warmup, learning_rate_warmup, patience;
     double learning_rate, clip, kl_weight, weight_decay, prediction_weight;
     int64_t eval_episodes, eval_steps, eval_horizon;

@@ -229,6 +229,7 @@ int world_model_make_model(world_model_job *job, const rv_transitions *data) {
                                       .continues = s->continues,
                                       .continue_hidden = sizes(&s->continue_hidden),
                                       .normalise_reward = s->normalise_reward,
+                                      .linear_path = s->linear_path,
                                       .calibrated = s->calibrated};
     rv_status status = rv_world_model_create(job->device, &options, (uint64_t)s->seed, &job->model);
     if (status == RV_OK) status = rv_world_model_normalise_by(job->model, data);

@@ -96,7 +96,7 @@ static void a_file_and_flags(void **unused) {
     expect_config("file", "  learning_rate: 0.0001                 # good.yaml:10");
     expect_config("file", "  vae_hidden: [32,16]                   # good.yaml:12");
     expect_config("file", "  latent: 32                            # config course");
-    expect_config("file", "  clip: 100                             # default");
+    expect_config("file", "  weight_decay: 0                       # default");
     expect_config("file", "  max_steps: 500                        # default");
     /* the resolved file is one itself, and gives the same run */
     assert_int_equal(run("train file/config.yaml --out=copy --fresh"), 0);
@@ -145,6 +145,7 @@ static void configs_are_the_recipes(void **unused) {
         same(number_of(data, "  validation"), r->validation);
         same(number_of(model, "  latent"), (double)r->model.latent_size);
         same(number_of(model, "  continue"), r->model.continues);
+        same(number_of(model, "  linear_path"), r->model.linear_path);
         same(number_of(model, "  normalise_reward"), r->model.normalise_reward);
         same(number_of(model, "  calibrated"), r->model.calibrated);
         same(number_of(model, "  deterministic"), r->model.deterministic);
