@@ -21,6 +21,8 @@ static const double pixels_per_point = 1.5;
 /* fontconfig keeps its fonts until the process ends and has no one to give them back. */
 const char *__lsan_default_suppressions(void);
 __attribute__((visibility("default"))) const char *__lsan_default_suppressions(void) { return "leak:libfontconfig"; }
+const char *__lsan_default_options(void);
+__attribute__((visibility("default"))) const char *__lsan_default_options(void) { return "print_suppressions=0"; }
 #endif
 
 static cairo_status_t draw_on(cairo_surface_t *surface, double scale, double width, double height,

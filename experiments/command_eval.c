@@ -14,7 +14,7 @@ typedef struct eval_settings {
 
 static const option options[] = {
     OPTION_WHOLE(eval_settings, episodes, "episodes", "20", 1, 65536, "episodes to act"),
-    OPTION_WHOLE(eval_settings, steps, "steps", "0", 0, 1e6, "steps of each; 0: as the run's eval.steps"),
+    OPTION_WHOLE(eval_settings, steps, "steps", "0", 0, 1e6, "steps of each at most; 0: as the run's eval.steps"),
     OPTION_WHOLE(eval_settings, horizon, "horizon", "0", 0, 10000, "steps to predict open loop; 0: as the run's eval.horizon"),
     OPTION_WHOLE(eval_settings, seed, "seed", "1", 0, 1e9, "of the episodes; none of them equals the run's own"),
     OPTION_TEXT(eval_settings, device, "device", NULL, "where to compute; by default as the run did"),
@@ -107,7 +107,6 @@ static int print_returns(world_model_job *job, const rv_dataset *episodes) {
 
 /* ---- the command ---------------------------------------------------------------------------------------------------- */
 
-/* One environment for each episode; those that end early go on with another, so there may be more episodes. */
 static int judge(world_model_job *job, const eval_settings *s) {
     const int64_t steps = s->steps ? s->steps : job->settings.eval_steps;
     const uint64_t seed = (uint64_t)job->settings.seed + ((uint64_t)(s->seed + 2) << 32); /* beyond training's and its held-out ones */
@@ -115,7 +114,7 @@ static int judge(world_model_job *job, const eval_settings *s) {
     rv_dataset *episodes = NULL;
     rv_evaluation *evaluation = NULL;
     int code = world_model_make_env(job, s->episodes, &env);
-    if (code == EXIT_OK) code = world_model_collect_held_out(job, env, s->episodes * steps, seed, &episodes);
+    if (code == EXIT_OK) code = world_model_collect_episodes(job, env, s->episodes, steps, seed, &episodes);
     rv_evaluate_options evaluate = {.size = sizeof evaluate, .horizon = s->horizon ? s->horizon : job->settings.eval_horizon, .seed = seed};
     if (code == EXIT_OK) code = world_model_evaluate(job, episodes, &evaluate, &evaluation);
     if (code == EXIT_OK) {

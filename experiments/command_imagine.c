@@ -36,12 +36,11 @@ static int draw(world_model_job *job, const imagine_settings *s, int64_t number,
     return code;
 }
 
-/* One environment, one episode of just enough steps, one figure. */
 static int imagine_one(world_model_job *job, const imagine_settings *s, int64_t number, rv_env *env) {
     const int64_t steps = s->horizon ? s->horizon : job->settings.eval_horizon;
     const uint64_t seed = (uint64_t)job->settings.seed + ((uint64_t)(s->seed + 2) << 32) + (uint64_t)number;
     rv_dataset *episode = NULL;
-    int code = world_model_collect_held_out(job, env, steps + 1, seed, &episode);
+    int code = world_model_collect_episodes(job, env, 1, steps + 1, seed, &episode);
     if (code == EXIT_OK) code = draw(job, s, number, episode);
     rv_dataset_destroy(episode);
     return code;

@@ -267,7 +267,7 @@ int config_print_differences(FILE *file, const option_schema *schema, const void
         options_value_text(o, before, old, sizeof old);
         options_value_text(o, now, fresh, sizeof fresh);
         if (strcmp(old, fresh) == 0 || config_among(passing, o->key)) continue;
-        fprintf(file, "  %s: %s before, %s now\n", o->key, old, fresh);
+        fprintf(file, "  %s: %s before, %s now\n", o->key, old[0] ? old : "none", fresh[0] ? fresh : "none");
         count++;
     }
     for (int i = 0; i < extras_before->count; i++) {

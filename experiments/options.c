@@ -318,6 +318,7 @@ int options_apply(const option_schema *schema, const option_list *list, void *se
         option_entry entry = {.key = (char *)(uintptr_t)o->key, .value = (char *)(uintptr_t)o->standard};
         if (origins) origins[i] = (option_origin){0};
         if (o->standard && read_value(o, &entry, settings) != EXIT_OK) return EXIT_BUG;
+        if (!o->standard) *(const char **)((char *)settings + o->offset) = NULL; /* a text that may be left out */
     }
     const option_entry *named = NULL;
     for (int i = 0; i < list->count; i++) {
@@ -385,7 +386,11 @@ void options_value_text(const option *o, const void *settings, char *text, size_
         snprintf(text, size, "%s", number);
         break;
     }
-    case KIND_TEXT: snprintf(text, size, "%s", *(const char *const *)field); break;
+    case KIND_TEXT: {
+        const char *from = *(const char *const *)field;
+        snprintf(text, size, "%s", from ? from : "");
+        break;
+    }
     case KIND_CHOICE: {
         const char *word = o->words;
         for (int i = 0; i < *(const int *)field; i++) word = strchr(word, ' ') + 1;

@@ -67,7 +67,7 @@ static void remove_kind(const run_folder *run, const char *sub, bool (*of_kind)(
 }
 
 static void remove_run(const run_folder *run) {
-    static const char *const files[] = {"summary.json", "evaluation.json", "checkpoints/last.safetensors", "config.yaml"};
+    static const char *const files[] = {"summary.json", "evaluation.json", "checkpoints/last.safetensors", "data.npz", "config.yaml"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) remove_file(run, files[i]);
     remove_kind(run, "plots", is_plot);
     remove_kind(run, ".", is_event_file);

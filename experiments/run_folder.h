@@ -4,6 +4,7 @@
  *     metrics.jsonl                    one JSON object a line
  *     events.out.tfevents.*            the same for TensorBoard
  *     checkpoints/last.safetensors
+ *     data.npz                         with data.save: what was trained on
  *     evaluation.json                  what the plots are drawn from, beside the metrics
  *     plots/NAME.png, plots/NAME.svg
  *     summary.json                     the final figures by name; there when the run is finished

@@ -182,6 +182,7 @@ static int evaluate(world_model_job *job) {
 
 static int make(world_model_job *job) {
     int code = world_model_collect(job);
+    if (code == EXIT_OK) code = world_model_save_data(job);
     if (code != EXIT_OK) return code;
     rv_transitions data = rv_dataset_transitions(job->data);
     code = world_model_make_model(job, &data);
@@ -211,6 +212,7 @@ static int run_job(world_model_job *job) {
     int code = world_model_make_envs(job);
     if (code == EXIT_OK) code = world_model_open_device(job);
     if (code == EXIT_OK && job->settings.dry_run) return world_model_dry_run(job);
+    if (code == EXIT_OK) code = world_model_load_data(job); /* first: a bad file must not cost a run that is to be replaced */
     if (code == EXIT_OK) code = run_folder_open(&job->run, job->settings.out, job->settings.fresh);
     if (code == EXIT_OK) code = run_in_folder(job);
     int closed = run_folder_close(&job->run);

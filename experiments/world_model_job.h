@@ -16,8 +16,11 @@ typedef struct world_model_settings {
     int what, config;
     int64_t seed;
     const char *device, *out, *env;
-    bool fresh, dry_run;
+    bool fresh, dry_run, data_save;
     int progress;
+    int64_t time_limit, action_repeat, frame_stack;
+    double reward_scale;
+    const char *data_file; /* NULL: collect */
     int64_t data_steps, data_episodes, data_environments;
     int data_policy;
     double data_noise, validation;
@@ -81,13 +84,15 @@ int world_model_make_envs(world_model_job *job); /* and fills env_options with t
 int world_model_make_env(world_model_job *job, int64_t count, rv_env **env);
 int world_model_collect(world_model_job *job);   /* data, validation and held_out, and their hash */
 
-/* Episodes of the policy of evaluation into a new dataset. */
-int world_model_collect_held_out(world_model_job *job, rv_env *env, int64_t steps, uint64_t seed, rv_dataset **data);
+/* As many episodes of the policy of evaluation, of at most so many steps, into a new dataset. */
+int world_model_collect_episodes(world_model_job *job, rv_env *env, int64_t episodes, int64_t steps, uint64_t seed, rv_dataset **data);
+int world_model_load_data(world_model_job *job); /* data.file, where there is one */
+int world_model_save_data(world_model_job *job); /* as data.npz, where it is asked for */
 int world_model_make_model(world_model_job *job, const rv_transitions *data);
 int world_model_make_trainer(world_model_job *job, const rv_transitions *data);
 void world_model_device_kind(const world_model_job *job, char kind[64]);
 int world_model_make_checkpoint(world_model_job *job);
-int world_model_calibrate(world_model_job *job); /* on the validation data */
+int world_model_calibrate(world_model_job *job); /* on episodes of its own, collected as the held-out ones */
 int world_model_evaluate(world_model_job *job, const rv_dataset *held_out, const rv_evaluate_options *options, rv_evaluation **evaluation);
 
 /* Makes everything that a run's folder describes, with its weights, for a command that uses it; a device that the

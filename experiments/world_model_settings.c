@@ -18,12 +18,18 @@ static const option options[] = {
     OPTION_FLAG(S, dry_run, "dry_run", "false", "say what it would take, and do nothing"),
     OPTION_CHOICE(S, progress, "progress", "auto", "auto bar plain none", "how to show progress"),
     OPTION_TEXT(S, env, "env.name", "continuous_cartpole", "environment; further env. options are its own, see below"),
+    OPTION_WHOLE(S, time_limit, "wrap.time_limit", "0", 0, 1e9, "steps after which an episode is cut; 0: as the environment has it"),
+    OPTION_WHOLE(S, action_repeat, "wrap.action_repeat", "1", 1, 10000, "steps of the environment under each action"),
+    OPTION_WHOLE(S, frame_stack, "wrap.frame_stack", "1", 1, 1024, "last observations side by side"),
+    OPTION_NUMBER(S, reward_scale, "wrap.reward_scale", "1", -1e9, 1e9, "factor of the rewards"),
+    OPTION_TEXT(S, data_file, "data.file", NULL, "an NPZ file of transitions to train on, instead of collecting"),
+    OPTION_FLAG(S, data_save, "data.save", "false", "keep what is trained on as data.npz in the run folder"),
     OPTION_WHOLE(S, data_steps, "data.steps", "40000", 1, 1e9, "steps to collect"),
     OPTION_WHOLE(S, data_episodes, "data.episodes", "0", 0, 1e9, "episodes to collect at least"),
     OPTION_WHOLE(S, data_environments, "data.environments", "8", 1, 65536, "environments at once"),
     OPTION_CHOICE(S, data_policy, "data.policy", "mixed", "random scripted mixed", "how to act"),
     OPTION_NUMBER(S, data_noise, "data.noise", "0.3", 0, 10, "noise of the scripted policy, as a share of half the action's range"),
-    OPTION_NUMBER(S, validation, "data.validation", "0.1", 0, 0.9, "share of the data that is not trained on but validates and calibrates"),
+    OPTION_NUMBER(S, validation, "data.validation", "0.1", 0, 0.9, "share of the data that is not trained on but validates"),
     OPTION_WHOLE(S, latent, "model.latent", "16", 1, 65536, "size of the latent"),
     OPTION_SIZES(S, vae_hidden, "model.vae_hidden", "128,64", 1, 65536, "layers of the encoder; the decoder's are reversed"),
     OPTION_SIZES(S, dynamics_hidden, "model.dynamics_hidden", "128,64", 1, 65536, "layers of the dynamics"),
@@ -32,7 +38,7 @@ static const option options[] = {
     OPTION_FLAG(S, continues, "model.continue", "true", "with a continue model, that predicts whether an episode goes on"),
     OPTION_SIZES(S, continue_hidden, "model.continue_hidden", "64,32", 1, 65536, "its layers"),
     OPTION_FLAG(S, normalise_reward, "model.normalise_reward", "true", "learn rewards less their mean, over their deviation"),
-    OPTION_FLAG(S, calibrated, "model.calibrated", "true", "stretch drawn predictions until their bands hold; needs data.validation"),
+    OPTION_FLAG(S, calibrated, "model.calibrated", "true", "stretch drawn predictions until their bands hold on further episodes like the held-out ones"),
     OPTION_FLAG(S, deterministic, "model.deterministic", "false", "predict the next latent as a point"),
     OPTION_FLAG(S, absolute, "model.absolute", "false", "predict the next latent itself, not its change"),
     OPTION_WHOLE(S, train_steps, "train.steps", "20000", 1, 1e9, "updates"),
@@ -83,7 +89,7 @@ static const option_named named[] = {
 const option_schema world_model_schema = {options, sizeof options / sizeof *options, "env.", named, sizeof named / sizeof *named};
 
 const char world_model_once[] = "fresh dry_run";
-const char world_model_passing[] = "config device out fresh dry_run progress save.seconds";
+const char world_model_passing[] = "config device out fresh dry_run progress save.seconds data.save";
 
 int world_model_read_settings(world_model_job *job, const char *file, int argc, char **argv) {
     int code = file ? config_read_file(file, &job->list) : EXIT_OK;

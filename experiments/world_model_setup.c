@@ -6,6 +6,7 @@
 #include "experiments/program.h"
 #include "experiments/sha256.h"
 #include "experiments/world_model_job.h"
+#include "reverie/wrappers.h"
 
 static int failed(rv_status status, const char *message) {
     return program_fail(program_code(status), "%s", message && message[0] ? message : rv_status_text(status));
@@ -49,22 +50,8 @@ static option_origin origin_of_mistake(const world_model_job *job) {
     return (option_origin){0};
 }
 
-int world_model_make_env(world_model_job *job, int64_t count, rv_env **env) {
-    rv_env_setting settings[OPTION_EXTRAS];
-    for (int i = 0; i < job->env_options.count; i++) {
-        settings[i] = (rv_env_setting){job->env_options.name[i], job->env_options.value[i]};
-    }
-    rv_status status = rv_env_create(job->settings.env, count, settings, job->env_options.count, env);
-    if (status == RV_OK) return EXIT_OK;
-    char where[1200];
-    option_origin origin = origin_of_mistake(job);
-    options_where(&origin, where, sizeof where);
-    return program_fail(program_code(status), "%s%s", where, *env ? rv_env_message(*env) : "out of memory");
-}
-
 /* Writes down the standard values of the environment's options too. */
-static void complete_env_options(world_model_job *job) {
-    const rv_env_table *table = rv_env_table_of(job->env);
+static void complete_env_options(world_model_job *job, const rv_env_table *table) {
     option_extras *extras = &job->env_options;
     for (int o = 0; o < table->option_count && extras->count < OPTION_EXTRAS; o++) {
         int i = 0;
@@ -77,20 +64,44 @@ static void complete_env_options(world_model_job *job) {
     }
 }
 
+static rv_status wrap(const world_model_settings *s, rv_env **env) {
+    rv_status status = RV_OK;
+    if (s->action_repeat > 1) status = rv_env_wrap_action_repeat(env, s->action_repeat);
+    if (status == RV_OK && s->time_limit > 0) status = rv_env_wrap_time_limit(env, s->time_limit);
+    if (status == RV_OK && s->reward_scale != 1.0) status = rv_env_wrap_reward_scale(env, s->reward_scale);
+    if (status == RV_OK && s->frame_stack > 1) status = rv_env_wrap_frame_stack(env, s->frame_stack);
+    return status;
+}
+
+int world_model_make_env(world_model_job *job, int64_t count, rv_env **env) {
+    rv_env_setting settings[OPTION_EXTRAS];
+    char where[1200] = "";
+    for (int i = 0; i < job->env_options.count; i++) {
+        settings[i] = (rv_env_setting){job->env_options.name[i], job->env_options.value[i]};
+    }
+    rv_status status = rv_env_create(job->settings.env, count, settings, job->env_options.count, env);
+    if (status == RV_OK) {
+        complete_env_options(job, rv_env_table_of(*env));
+        status = wrap(&job->settings, env);
+        if (status == RV_OK) return EXIT_OK;
+    } else {
+        option_origin origin = origin_of_mistake(job);
+        options_where(&origin, where, sizeof where);
+    }
+    return program_fail(program_code(status), "%s%s", where, *env ? rv_env_message(*env) : "out of memory");
+}
+
 int world_model_make_envs(world_model_job *job) {
     const world_model_settings *s = &job->settings;
     int code = world_model_make_env(job, s->data_environments, &job->env);
     if (code == EXIT_OK) code = world_model_make_env(job, s->eval_episodes, &job->held_out_env);
     if (code != EXIT_OK) return code;
-    complete_env_options(job);
     job->spaces.size = sizeof job->spaces;
     rv_env_spaces_get(job->env, &job->spaces);
     if (s->data_policy != RV_POLICY_RANDOM && !rv_env_table_of(job->env)->scripted) {
         return program_fail(EXIT_CONFIG, "%s has no scripted policy; use --data.policy=random", s->env);
     }
-    if (s->validation <= 0 && (s->calibrated || s->patience > 0)) {
-        return program_fail(EXIT_CONFIG, "%s needs data.validation above 0", s->calibrated ? "model.calibrated" : "train.patience");
-    }
+    if (s->validation <= 0 && s->patience > 0) return program_fail(EXIT_CONFIG, "train.patience needs data.validation above 0");
     if (s->eval_horizon > s->eval_steps) {
         return program_fail(EXIT_CONFIG, "eval.horizon is %lld, beyond eval.steps of %lld", (long long)s->eval_horizon, (long long)s->eval_steps);
     }
@@ -157,18 +168,31 @@ static int make_data_hash(world_model_job *job) {
     hash_data(&hash, job->data);
     if (job->validation) hash_data(&hash, job->validation);
     hash_data(&hash, job->held_out);
-    int code = hash_env(&hash, job->env);
+    int code = job->settings.data_file ? EXIT_OK : hash_env(&hash, job->env); /* which then has not begun */
     if (code == EXIT_OK) code = hash_env(&hash, job->held_out_env);
     sha256_end(&hash, job->data_hash);
     return code;
 }
 
-int world_model_collect_held_out(world_model_job *job, rv_env *env, int64_t steps, uint64_t seed, rv_dataset **data) {
+static rv_collect_options evaluation_policy(const world_model_settings *s, rv_env *env, uint64_t seed) {
+    return (rv_collect_options){.noise = s->eval_noise > 0 ? s->eval_noise : -1,
+                                .policy = rv_env_table_of(env)->scripted ? RV_POLICY_SCRIPTED : RV_POLICY_RANDOM,
+                                .seed = seed};
+}
+
+int world_model_collect_episodes(world_model_job *job, rv_env *env, int64_t episodes, int64_t steps, uint64_t seed, rv_dataset **data) {
+    rv_collect_options options = evaluation_policy(&job->settings, env, seed);
+    options.size = sizeof options;
+    rv_status status = rv_dataset_create(job->spaces.observation_size, job->spaces.action_size, data);
+    if (status == RV_OK) status = rv_collect_sequence_data(env, episodes, steps, &options, *data);
+    return status == RV_OK ? EXIT_OK : failed(status, rv_dataset_message(*data));
+}
+
+static int collect_held_out(world_model_job *job) {
     const world_model_settings *s = &job->settings;
-    rv_collect_options options = {.steps = steps, .noise = s->eval_noise > 0 ? s->eval_noise : -1,
-                                  .policy = rv_env_table_of(env)->scripted ? RV_POLICY_SCRIPTED : RV_POLICY_RANDOM,
-                                  .seed = seed};
-    return collect_into(job, env, options, data);
+    rv_collect_options options = evaluation_policy(s, job->held_out_env, (uint64_t)s->seed + (UINT64_C(1) << 32)); /* far from training's */
+    options.steps = s->eval_episodes * s->eval_steps;
+    return collect_into(job, job->held_out_env, options, &job->held_out);
 }
 
 /* Whole episodes for validation; the rest is trained on. */
@@ -188,14 +212,41 @@ static int split(world_model_job *job) {
     return program_fail(EXIT_DATA, "a single episode cannot be split; set data.validation to 0 or collect more with data.steps");
 }
 
-int world_model_collect(world_model_job *job) {
+/* Transitions from a file, which must be of the environment's sizes: it is what the model is judged in. */
+int world_model_load_data(world_model_job *job) {
+    const char *path = job->settings.data_file;
+    if (!path || job->data) return EXIT_OK;
+    rv_status status = rv_dataset_load(path, &job->data);
+    if (status != RV_OK) {
+        int code = status == RV_IO_FAILED ? EXIT_IO : status == RV_OUT_OF_MEMORY ? EXIT_DEVICE : EXIT_DATA;
+        return program_fail(code, "%s", job->data ? rv_dataset_message(job->data) : "out of memory");
+    }
+    const rv_transitions t = rv_dataset_transitions(job->data);
+    if (t.observation_size == job->spaces.observation_size && t.action_size == job->spaces.action_size) return EXIT_OK;
+    return program_fail(EXIT_DATA, "%s has observations of %lld and actions of %lld columns, %s has %lld and %lld; env.name says which environment",
+                        path, (long long)t.observation_size, (long long)t.action_size, job->settings.env, (long long)job->spaces.observation_size,
+                        (long long)job->spaces.action_size);
+}
+
+int world_model_save_data(world_model_job *job) {
+    char path[RUN_PATH_SIZE];
+    if (!job->settings.data_save) return EXIT_OK;
+    rv_status status = rv_dataset_save(job->data, run_folder_file(&job->run, "data.npz", path, sizeof path));
+    return status == RV_OK ? EXIT_OK : failed(status, rv_dataset_message(job->data));
+}
+
+static int collect_data(world_model_job *job) {
     const world_model_settings *s = &job->settings;
-    const uint64_t held_out_seed = (uint64_t)s->seed + (UINT64_C(1) << 32); /* far from the seeds of training */
-    double begun = program_seconds();
     rv_collect_options options = {.steps = s->data_steps, .episodes = s->data_episodes, .policy = (rv_policy)s->data_policy,
                                   .noise = s->data_noise > 0 ? s->data_noise : -1, .seed = (uint64_t)s->seed};
-    int code = collect_into(job, job->env, options, &job->data);
-    if (code == EXIT_OK) code = world_model_collect_held_out(job, job->held_out_env, s->eval_episodes * s->eval_steps, held_out_seed, &job->held_out);
+    return collect_into(job, job->env, options, &job->data);
+}
+
+int world_model_collect(world_model_job *job) {
+    const world_model_settings *s = &job->settings;
+    double begun = program_seconds();
+    int code = s->data_file ? world_model_load_data(job) : collect_data(job);
+    if (code == EXIT_OK) code = collect_held_out(job);
     if (code == EXIT_OK) code = split(job);
     if (code == EXIT_OK) code = make_data_hash(job);
     if (code != EXIT_OK) return code;
@@ -288,18 +339,35 @@ int world_model_make_checkpoint(world_model_job *job) {
 
 /* ---- evaluation ------------------------------------------------------------------------------------------------ */
 
-int world_model_calibrate(world_model_job *job) {
+static int64_t longest_episode(const rv_dataset *data) {
     int64_t longest = 0;
-    for (int64_t i = 0; i < rv_dataset_episodes(job->validation); i++) {
+    for (int64_t i = 0; i < rv_dataset_episodes(data); i++) {
         int64_t first, length;
-        rv_dataset_episode(job->validation, i, &first, &length);
+        rv_dataset_episode(data, i, &first, &length);
         if (length > longest) longest = length;
     }
+    return longest;
+}
+
+static int calibrate_on(world_model_job *job, const rv_dataset *data) {
     int64_t horizon = job->settings.eval_horizon < RV_STRETCH_STEPS ? job->settings.eval_horizon : RV_STRETCH_STEPS;
-    if (longest < horizon) horizon = longest;
+    if (longest_episode(data) < horizon) horizon = longest_episode(data);
     const rv_evaluate_options options = {.size = sizeof options, .horizon = horizon, .seed = (uint64_t)job->settings.seed};
-    rv_status status = rv_calibrate_world_model(job->model, job->validation, &options);
+    rv_status status = rv_calibrate_world_model(job->model, data, &options);
     return status == RV_OK ? EXIT_OK : failed(status, rv_world_model_message(job->model));
+}
+
+int world_model_calibrate(world_model_job *job) {
+    const world_model_settings *s = &job->settings;
+    const uint64_t seed = (uint64_t)s->seed + (UINT64_C(1) << 62); /* far from those of training and of any evaluation */
+    rv_env *env = NULL;
+    rv_dataset *data = NULL;
+    int code = world_model_make_env(job, s->eval_episodes, &env);
+    if (code == EXIT_OK) code = world_model_collect_episodes(job, env, s->eval_episodes, s->eval_steps, seed, &data);
+    if (code == EXIT_OK) code = calibrate_on(job, data);
+    rv_dataset_destroy(data);
+    rv_env_destroy(env);
+    return code;
 }
 
 int world_model_evaluate(world_model_job *job, const rv_dataset *held_out, const rv_evaluate_options *options, rv_evaluation **evaluation) {
