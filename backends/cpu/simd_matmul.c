@@ -52,17 +52,14 @@ static inline void transpose_square(const float *from, int64_t stride, float *to
     UNROLL for (int i = 0; i < LANES; i++) vstore(to + i * to_stride, row[i]);
 }
 
-/* Rows [row, row + PANEL) of `from` become the columns of one panel. */
-static void transpose_panel(const rv_pack *pack, int64_t row, float *to) {
-    const int64_t rows = pack->rows - row < PANEL ? pack->rows - row : PANEL;
-    const float *const from = pack->from + row * pack->stride;
+/* Up to PANEL rows of `cols` become the columns of one panel, the rest zero. */
+static void transpose_panel(const float *from, int64_t rows, int64_t cols, int64_t stride, float *to) {
     for (int64_t i = 0; i < PANEL; i += LANES) {
         int64_t k = 0;
         if (i + LANES <= rows)
-            for (; k + LANES <= pack->cols; k += LANES)
-                transpose_square(from + i * pack->stride + k, pack->stride, to + k * PANEL + i, PANEL);
-        for (; k < pack->cols; k++)
-            for (int64_t j = i; j < i + LANES; j++) to[k * PANEL + j] = j < rows ? from[j * pack->stride + k] : 0;
+            for (; k + LANES <= cols; k += LANES) transpose_square(from + i * stride + k, stride, to + k * PANEL + i, PANEL);
+        for (; k < cols; k++)
+            for (int64_t j = i; j < i + LANES; j++) to[k * PANEL + j] = j < rows ? from[j * stride + k] : 0;
     }
 }
 
@@ -71,7 +68,8 @@ void RV_NAME(rv_pack_run)(const rv_pack *pack, int64_t first, int64_t last) {
     for (int64_t panel = first; panel < last; panel++) {
         float *const to = pack->to + panel * width * depth;
         if (pack->packing == RV_PACK_TRANSPOSED) {
-            transpose_panel(pack, panel * PANEL, to);
+            const int64_t row = panel * PANEL;
+            transpose_panel(pack->from + row * pack->stride, pack->rows - row, pack->cols, pack->stride, to);
         } else if (pack->packing == RV_PACK_PANELS) {
             copy_columns(pack->from + panel * PANEL, depth, pack->cols - panel * PANEL, pack->stride, to, PANEL);
         } else {
@@ -87,6 +85,7 @@ void RV_NAME(rv_pack_run)(const rv_pack *pack, int64_t first, int64_t last) {
 
 enum { BLOCK_ROWS = 256 }; /* rows that share a panel's chunk in L1 */
 enum { FAR = 512, SHARED_ROWS = 24 }; /* rows of w so far apart are worth bringing together for so many rows of x */
+enum { TURNED_ROWS = 128 };           /* up to so many rows of x, every slice turns w for itself */
 
 /* The parts of one pass over k: all inputs where together they are at most DEPTH deep, else a piece of one. */
 typedef struct pass {
@@ -139,16 +138,17 @@ static void run_tiles(tile *t, int64_t rows, int vectors, soon *s) {
 
 /* One panel of columns for rows that are few enough; everything is at the first of them. The sums go to y,
  * and the activation happens there. A ragged panel is summed in memory of our own, and w is read from a copy of the
- * chunk where its rows are ragged or far apart. */
+ * chunk where its rows are ragged, far apart or to be turned. */
 static void product_panel(const product *p, int64_t panel, int64_t rows, float *scratch) {
     const int64_t column = panel * PANEL, left = p->cols - column, width = left < PANEL ? left : PANEL;
     const int vectors = (int)((width + LANES - 1) / LANES);
-    const bool ragged = width % LANES != 0, copied = !p->packed && (ragged || (p->w_stride >= FAR && rows >= SHARED_ROWS));
+    const bool ragged = width % LANES != 0, copied = !p->packed && (p->transposed || ragged || (p->w_stride >= FAR && rows >= SHARED_ROWS));
     float *const y = p->y + column, *const sums = scratch, *const chunk = sums + BLOCK_ROWS * PANEL;
     float bias[PANEL] = {0};
     if (p->bias) memcpy(bias, p->bias + column, (size_t)width * sizeof *bias);
     tile t = {.b_gap = LANES, .bias = bias, .bias_gap = LANES};
-    const float *w = p->packed ? p->packed + panel * PANEL * p->depth : p->w + column;
+    const bool turned = !p->packed && p->transposed;
+    const float *w = p->packed ? p->packed + panel * PANEL * p->depth : p->w + (turned ? column * p->w_stride : column);
     const int64_t w_stride = p->packed ? PANEL : p->w_stride;
     int64_t rest = p->depth;
     for (pass at = {0}; next_pass(p, &at, &t); t.add = 1) {
@@ -156,14 +156,16 @@ static void product_panel(const product *p, int64_t panel, int64_t rows, float *
         t.b_stride = w_stride;
         t.c = ragged ? sums : y;
         t.c_stride = ragged ? PANEL : p->y_stride;
-        w += at.depth * w_stride;
+        w += turned ? at.depth : at.depth * w_stride;
         rest -= at.depth;
         soon s = {0};
         if (copied) {
-            copy_columns(t.b, at.depth, width, w_stride, chunk, PANEL);
+            if (turned) transpose_panel(t.b, width, at.depth, w_stride, chunk);
+            else copy_columns(t.b, at.depth, width, w_stride, chunk, PANEL);
             t.b = chunk;
             t.b_stride = PANEL;
-            if (rest) s = (soon){w, w_stride, rest < DEPTH ? rest : DEPTH};
+            if (turned) s = (soon){0};
+            else if (rest) s = (soon){w, w_stride, rest < DEPTH ? rest : DEPTH};
             else if (left >= 2 * PANEL) s = (soon){p->w + column + PANEL, w_stride, p->depth < DEPTH ? p->depth : DEPTH};
         }
         run_tiles(&t, rows, vectors, &s);
@@ -216,13 +218,15 @@ static void matmul_run(const rv_step *step, int64_t first, int64_t last, void *s
     }
     const product p = {.part = {{rv_f32(a), a->rows == 1 ? 0 : a->stride, 1, a->cols}}, .parts = 1, .depth = a->cols,
                        .cols = y->cols, .w = rv_f32(b), .w_stride = b->stride, .packed = step->packed[0],
-                       .y = rv_f32(y), .y_stride = y->stride};
+                       .transposed = l->attributes.i[1], .y = rv_f32(y), .y_stride = y->stride};
     RV_NAME(rv_product_run)(&p, first, last, scratch);
 }
 
+/* With few rows every slice turns the weight in its own cache: a copy for all would come from another core's. */
 static void matmul_packs(const rv_launch *l, int input[RV_MAX_PACKS], rv_packing packing[RV_MAX_PACKS]) {
+    const bool shared = l->attributes.i[1] && (l->attributes.i[0] || rv_launch_rows(l) > TURNED_ROWS);
     input[0] = 1;
-    packing[0] = l->attributes.i[1] ? RV_PACK_TRANSPOSED : RV_PACK_NONE;
+    packing[0] = shared ? RV_PACK_TRANSPOSED : RV_PACK_NONE;
 }
 
 const rv_kernel RV_NAME(rv_matmul_kernel) = {.run = matmul_run, .packs = matmul_packs, .pieces = RV_NAME(rv_outer_matmul_pieces)};

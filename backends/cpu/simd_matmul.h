@@ -13,6 +13,7 @@ typedef struct product {
     const float *w;
     int64_t w_stride;
     const float *packed; /* w in panels, NULL: read w itself */
+    bool transposed;     /* w is [cols, depth] */
     const float *bias;   /* NULL: none */
     float *y, *slope;    /* slope: NULL where nobody wants it */
     int64_t y_stride, slope_stride;
