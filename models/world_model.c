@@ -70,6 +70,7 @@ static rv_status add_normalisers(rv_world_model *model) {
     }
     if (status == RV_OK && model->options.calibrated) {
         status = add_array(model, RV_STRETCH_STEPS, size, "stretch", 1, &model->stretch);
+        if (status == RV_OK) status = add_array(model, RV_STRETCH_STEPS, size, "noise", 0, &model->noise);
     }
     return status;
 }
@@ -98,6 +99,7 @@ void rv_world_model_destroy(rv_world_model *model) {
     rv_params_destroy(gone.params);
     for (int row = 0; row < RV_NORMALISER_ROWS; row++) rv_array_destroy(gone.normaliser[row]);
     rv_array_destroy(gone.stretch);
+    rv_array_destroy(gone.noise);
 }
 
 const char *rv_world_model_message(const rv_world_model *model) { return model ? model->message : "no world model"; }
@@ -106,6 +108,7 @@ rv_params *rv_world_model_params(rv_world_model *model) { return model ? model->
 rv_device *rv_world_model_device(const rv_world_model *model) { return model ? model->device : NULL; }
 
 rv_array *rv_world_model_stretch(rv_world_model *model) { return model ? model->stretch : NULL; }
+rv_array *rv_world_model_noise(rv_world_model *model) { return model ? model->noise : NULL; }
 
 /* ---- normalisers ---- */
 
@@ -179,7 +182,8 @@ rv_status rv_world_model_checkpoint(rv_world_model *model, const char *prefix, r
     for (int row = 0; row < RV_NORMALISER_ROWS && status == RV_OK; row++) {
         status = checkpoint_array(checkpoint, prefix, normaliser_names[row], model->normaliser[row]);
     }
-    return status == RV_OK && model->stretch ? checkpoint_array(checkpoint, prefix, "stretch", model->stretch) : status;
+    if (status == RV_OK && model->stretch) status = checkpoint_array(checkpoint, prefix, "stretch", model->stretch);
+    return status == RV_OK && model->noise ? checkpoint_array(checkpoint, prefix, "noise", model->noise) : status;
 }
 
 /* ---- forward ---- */
@@ -211,27 +215,28 @@ rv_world_model_step rv_world_model_predict(rv_graph *graph, rv_world_model *mode
     return step;
 }
 
-/* mean + stretch (drawn - mean), all decoded */
-static rv_tensor stretched(rv_graph *graph, rv_world_model *model, int t, rv_tensor mean, rv_tensor drawn) {
+/* mean + stretch (drawn - mean) + noise, all decoded */
+static rv_tensor calibrated(rv_graph *graph, rv_world_model *model, int t, rv_tensor mean, rv_tensor drawn, rv_tensor state) {
     const int64_t size = model->options.observation_size;
-    const int row = t < RV_STRETCH_STEPS ? t : RV_STRETCH_STEPS - 1;
+    const int64_t row = (t < RV_STRETCH_STEPS ? t : RV_STRETCH_STEPS - 1) * size;
     rv_tensor centre = rv_world_model_decode(graph, model, mean);
-    rv_tensor off = rv_sub(rv_world_model_decode(graph, model, drawn), centre);
-    return rv_add(centre, rv_mul(off, rv_read_part(graph, model->stretch, row * size, 1, size)));
+    rv_tensor off = rv_mul(rv_sub(rv_world_model_decode(graph, model, drawn), centre), rv_read_part(graph, model->stretch, row, 1, size));
+    rv_tensor noise = rv_normal(state, "rollout noise", (uint32_t)t, rv_tensor_rows(mean), size);
+    return rv_add(rv_add(centre, off), rv_mul(noise, rv_read_part(graph, model->noise, row, 1, size)));
 }
 
 void rv_world_model_rollout(rv_graph *graph, rv_world_model *model, rv_tensor observation, const rv_tensor *actions, int steps,
                             rv_tensor state, rv_tensor *observations, rv_tensor *rewards) {
     rv_graph_push(graph, "rollout");
     const bool draw = state.graph && !model->options.deterministic;
-    const bool stretch = draw && model->stretch && observations;
+    const bool calibrate = draw && model->stretch && observations;
     rv_tensor latent = rv_world_model_encode(graph, model, observation).mean, mean = latent;
     for (int t = 0; t < steps; t++) {
         rv_world_model_step next = rv_world_model_predict(graph, model, latent, actions[t]);
         latent = draw ? rv_sample_normal(next.latent.mean, next.latent.logvar, state, "rollout", (uint32_t)t).value : next.latent.mean;
-        if (stretch) mean = rv_dynamics_predict(graph, &model->dynamics, mean, actions[t]).mean;
+        if (calibrate) mean = rv_dynamics_predict(graph, &model->dynamics, mean, actions[t]).mean;
         if (observations) {
-            observations[t] = stretch ? stretched(graph, model, t, mean, latent) : rv_world_model_decode(graph, model, latent);
+            observations[t] = calibrate ? calibrated(graph, model, t, mean, latent, state) : rv_world_model_decode(graph, model, latent);
         }
         if (rewards) rewards[t] = next.reward;
     }

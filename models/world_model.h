@@ -15,7 +15,7 @@ struct rv_world_model {
     rv_world_model_options options;
     rv_params *params;
     rv_array *normaliser[RV_NORMALISER_ROWS]; /* [1, O], those of the reward [1, 1] */
-    rv_array *stretch;                        /* [RV_STRETCH_STEPS, O], or NULL */
+    rv_array *stretch, *noise;                /* [RV_STRETCH_STEPS, O], or NULL */
     rv_vae vae;
     rv_dynamics dynamics;
     rv_reward reward;

@@ -14,7 +14,7 @@
 #include "reverie/plan.h"
 #include "reverie/random.h"
 
-enum { O = 2, A = 1, EPISODES = 6, LENGTH = 80, HORIZON = 12, B = 5, STEPS = 3 };
+enum { O = 2, A = 1, EPISODES = 16, LENGTH = 80, HORIZON = 12, B = 5, STEPS = 3 };
 
 /* A turning point that is pushed, with noise: no model can know it exactly. */
 static rv_dataset *make_data(uint64_t seed) {
@@ -94,20 +94,22 @@ static void roll(fixture *f, rv_world_model *model, int drawn, float *out) {
 
 static void draws_lie_further_from_the_mean(void **state) {
     fixture *f = *state;
-    float stretch[RV_STRETCH_STEPS * O], mean[STEPS * B * O], drawn[STEPS * B * O], stretched[STEPS * B * O], unstretched[STEPS * B * O];
+    float stretch[RV_STRETCH_STEPS * O], noise[RV_STRETCH_STEPS * O], normal[B * O], mean[STEPS * B * O], drawn[STEPS * B * O], stretched[STEPS * B * O], unstretched[STEPS * B * O];
     assert_null(rv_world_model_stretch(f->plain));
     roll(f, f->plain, 1, drawn);
     roll(f, f->plain, 0, mean);
     roll(f, f->calibrated, 1, stretched);
     for (int i = 0; i < STEPS * B * O; i++) assert_true(fabsf(stretched[i] - drawn[i]) < 1e-5f); /* ones at first */
-    for (int i = 0; i < RV_STRETCH_STEPS * O; i++) stretch[i] = 1 + (float)i;
+    for (int i = 0; i < RV_STRETCH_STEPS * O; i++) stretch[i] = 1 + (float)i, noise[i] = 0.1f * (float)i;
+    assert_int_equal(rv_array_write(rv_world_model_noise(f->calibrated), 0, RV_STRETCH_STEPS, noise), RV_OK);
     assert_int_equal(rv_array_write(rv_world_model_stretch(f->calibrated), 0, RV_STRETCH_STEPS, stretch), RV_OK);
     roll(f, f->calibrated, 1, stretched);
     roll(f, f->calibrated, 0, unstretched);
     assert_memory_equal(mean, unstretched, sizeof mean);
     for (int t = 0; t < STEPS; t++) {
+        rv_random_normal(9, 0, "rollout noise", (uint32_t)t, B, O, normal);
         for (int i = t * B * O; i < (t + 1) * B * O; i++) {
-            float wanted = mean[i] + stretch[t * O + i % O] * (drawn[i] - mean[i]);
+            float wanted = mean[i] + stretch[t * O + i % O] * (drawn[i] - mean[i]) + noise[t * O + i % O] * normal[i - t * B * O];
             assert_true(fabsf(stretched[i] - wanted) < 1e-4f);
         }
     }
@@ -130,7 +132,9 @@ static void bands_hold_what_they_say(void **state) {
     fixture *f = *state;
     double before_50, before_90, inside_50, inside_90;
     float ones[RV_STRETCH_STEPS * O];
+    float none[RV_STRETCH_STEPS * O] = {0};
     for (int i = 0; i < RV_STRETCH_STEPS * O; i++) ones[i] = 1;
+    assert_int_equal(rv_array_write(rv_world_model_noise(f->calibrated), 0, RV_STRETCH_STEPS, none), RV_OK);
     assert_int_equal(rv_array_write(rv_world_model_stretch(f->calibrated), 0, RV_STRETCH_STEPS, ones), RV_OK);
     shares(f, f->other, &before_50, &before_90);
     rv_evaluate_options options = {.size = sizeof options, .horizon = HORIZON, .bands = 96, .samples = 48, .seed = 8};

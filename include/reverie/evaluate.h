@@ -58,13 +58,14 @@ RV_API rv_status rv_evaluate_world_model(rv_world_model *model, const rv_transit
                                          const rv_evaluate_options *options, rv_evaluation **evaluation);
 RV_API void rv_evaluation_destroy(rv_evaluation *evaluation); /* NULL is fine */
 
-/* How far drawn predictions must lie from the one without draws so that 90 % of them hold 90 % of the truth, k steps
- * ahead and dimension by dimension, measured on data that the model was not trained on (split conformal prediction,
- * Romano et al., 2019, of the model's own bands): sets rv_world_model_stretch, of all rows where the horizon is
+/* Makes 90 % of the drawn predictions hold 90 % of the truth, k steps ahead and dimension by dimension, as measured on
+ * episodes that the model was not trained on and that come from where it will be used (after split conformal prediction,
+ * Romano et al., 2019): stretches the draws until they hold 70 %, as far as a factor of 4 does, and lets noise do the
+ * rest. Sets rv_world_model_stretch and rv_world_model_noise, of all rows where the horizon is
  * RV_STRETCH_STEPS or less. Of the options it takes horizon, samples, seed and bands (128 here). To be called after
  * training; a checkpoint holds the result.
  * Errors: WRONG_STATE (the model was not made `calibrated`), SHAPE_MISMATCH, INVALID_ARGUMENT (no episode of `horizon`
- * steps, or options out of range), OUT_OF_MEMORY, and those of a plan; on any of them the stretch is as it was. */
+ * steps, or options out of range), OUT_OF_MEMORY, and those of a plan; on any of them both are as they were. */
 RV_API rv_status rv_calibrate_world_model(rv_world_model *model, const rv_dataset *validation, const rv_evaluate_options *options);
 
 /* Means of the latents of `count` observations [count, observation_size] -> latent [count, latent_size]. */

@@ -41,7 +41,7 @@ typedef struct rv_world_model_options {
     int continues;                                        /* 1: with a continue model */
     rv_sizes continue_hidden;                             /* [64, 32] */
     int normalise_reward;                                 /* 1: rewards are learnt less their mean, over their deviation */
-    int calibrated;                                       /* 1: drawn predictions are stretched (rv_world_model_stretch) */
+    int calibrated;                                       /* 1: drawn predictions are, see rv_world_model_stretch */
     int inference;                                        /* 1: no gradients and moments; it cannot be trained */
 } rv_world_model_options;
 
@@ -59,11 +59,13 @@ RV_API rv_device *rv_world_model_device(const rv_world_model *model);
 RV_API rv_status rv_world_model_normalise_by(rv_world_model *model, const rv_transitions *data);
 RV_API rv_status rv_world_model_normaliser(rv_world_model *model, float *mean, float *scale); /* reads them */
 
-/* [RV_STRETCH_STEPS, O]: by how much predictions that are drawn k + 1 steps ahead (beyond the last row: the last) lie
- * further from the prediction without draws than the latents alone would have it. Ones at first;
- * rv_calibrate_world_model (evaluate.h) sets it. NULL where the model is not `calibrated`. */
+/* What calibration adds to predictions that are drawn, [RV_STRETCH_STEPS, O] each, row k for those k + 1 steps ahead
+ * (beyond the last row: the last): by how much they lie further from the prediction without draws than the latents alone
+ * would have it (ones at first), and the standard deviation of noise on top (zeros at first). rv_calibrate_world_model
+ * (evaluate.h) sets them. NULL where the model is not `calibrated`. */
 enum { RV_STRETCH_STEPS = 50 };
 RV_API rv_array *rv_world_model_stretch(rv_world_model *model);
+RV_API rv_array *rv_world_model_noise(rv_world_model *model);
 
 /* Adds weights, moments (none where it is for inference), normalisers and stretch under prefix. */
 RV_API rv_status rv_world_model_checkpoint(rv_world_model *model, const char *prefix, rv_checkpoint *checkpoint);
@@ -81,7 +83,7 @@ RV_API rv_world_model_step rv_world_model_predict(rv_graph *graph, rv_world_mode
 
 /* Open loop: encodes observation [B, O] once, then `steps` predictions under actions[t] [B, A]. observations[t]
  * [B, O] and rewards[t] [B, 1] are what is predicted after (for) action t; either list may be NULL. With a random state
- * every latent is drawn (draw "rollout", t), with RV_NONE it is the mean. Many draws from one observation are
+ * every latent is drawn (draw "rollout", t; a calibrated model's noise is "rollout noise", t), with RV_NONE it is the mean. Many draws from one observation are
  * the prediction's distribution. */
 RV_API void rv_world_model_rollout(rv_graph *graph, rv_world_model *model, rv_tensor observation, const rv_tensor *actions,
                                    int steps, rv_tensor state, rv_tensor *observations, rv_tensor *rewards);
