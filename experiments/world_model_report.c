@@ -20,16 +20,18 @@ static int64_t shown_horizon(const rv_evaluation *e) { return e->horizon < 15 ? 
 
 void world_model_print_evaluation(const world_model_job *job, const rv_evaluation *e) {
     const int64_t o = e->observation_size, k = shown_horizon(e);
-    printf("  %-24s %12s   error (RMSE) %lld steps ahead\n", "", "R2 of the", (long long)k);
-    printf("  %-24s %12s   %10s %12s %10s\n", "", "change", "model", "repeat last", "linear");
+    printf("  %-24s %9s   %lld steps ahead, open loop\n", "", "R2 of the", (long long)k);
+    printf("  %-24s %9s   %9s %10s %12s %10s\n", "", "change", "R2", "error", "repeat last", "linear");
     for (int64_t d = 0; d < o && d < 16; d++) {
         char text[48];
         int64_t at = (k - 1) * o + d;
-        printf("  %-24s %12.3f   %10.4g %12.4g %10.4g\n", name_of(job, d, text), e->change_r2[d], e->model_rmse[at], e->repeat_rmse[at],
-               e->linear_rmse[at]);
+        printf("  %-24s %9.3f   %9.3f %10.4g %12.4g %10.4g\n", name_of(job, d, text), e->change_r2[d], e->open_loop_r2[at],
+               e->model_rmse[at], e->repeat_rmse[at], e->linear_rmse[at]);
     }
-    printf("\n  reward error (RMSE) %.3g; truth within the 90%% band: %.0f%% at 1 step, %.0f%% at %lld\n\n", e->reward_rmse,
-           100.0 * e->inside_90[0], 100.0 * e->inside_90[k - 1], (long long)k);
+    printf("  %-24s %9s   %9s %10.4g %12.4g %10.4g\n", "all, in deviations", "", "", e->model_error[k - 1], e->repeat_error[k - 1],
+           e->linear_error[k - 1]);
+    printf("\n  reward error %.3g (its deviation is %.3g); truth within the 90%% band: %.0f%% at 1 step, %.0f%% at %lld\n\n",
+           e->reward_rmse, e->reward_deviation, 100.0 * e->inside_90[0], 100.0 * e->inside_90[k - 1], (long long)k);
 }
 
 /* ---- summary.json ----------------------------------------------------------------------------------------- */
@@ -46,20 +48,17 @@ static void write_dimensions(json_out *out, const world_model_job *job, const ch
 static void write_horizon(json_out *out, const world_model_job *job, int64_t k) {
     const rv_evaluation *e = job->evaluation;
     const int64_t at = (k - 1) * e->observation_size;
-    double r2[64];
     char key[48];
     snprintf(key, sizeof key, "open_loop_%lld", (long long)k);
     json_out_object(out, key);
+    write_dimensions(out, job, "r2", e->open_loop_r2 + at);
     write_dimensions(out, job, "model_rmse", e->model_rmse + at);
     write_dimensions(out, job, "repeat_last_rmse", e->repeat_rmse + at);
     write_dimensions(out, job, "linear_rmse", e->linear_rmse + at);
-    if (e->observation_size <= 64) {
-        for (int64_t d = 0; d < e->observation_size; d++) {
-            double deviation = e->truth_deviation[at + d], ratio = e->model_rmse[at + d] / deviation;
-            r2[d] = deviation > 0.0 ? 1.0 - ratio * ratio : 0.0;
-        }
-        write_dimensions(out, job, "r2", r2);
-    }
+    json_out_number(out, "model_error", e->model_error[k - 1]);
+    json_out_number(out, "repeat_last_error", e->repeat_error[k - 1]);
+    json_out_number(out, "linear_error", e->linear_error[k - 1]);
+    json_out_number(out, "reward_rmse", e->open_loop_reward_rmse[k - 1]);
     json_out_number(out, "inside_50", e->inside_50[k - 1]);
     json_out_number(out, "inside_90", e->inside_90[k - 1]);
     json_out_object_end(out);
@@ -90,6 +89,7 @@ static void write_summary(FILE *file, const void *user) {
     json_out_object_end(&out);
     json_out_whole(&out, "held_out_steps", e->transitions);
     json_out_number(&out, "reward_rmse", e->reward_rmse);
+    json_out_number(&out, "reward_deviation", e->reward_deviation);
     write_dimensions(&out, job, "change_r2", e->change_r2);
     const int64_t horizons[] = {1, 5, 15, e->horizon};
     int64_t last = 0;

@@ -1,6 +1,7 @@
 /* experiments/world_model_setup.c: device, environments, data, model and trainer of a run. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "experiments/config_file.h"
 #include "experiments/program.h"
@@ -218,7 +219,7 @@ int world_model_load_data(world_model_job *job) {
     if (!path || job->data) return EXIT_OK;
     rv_status status = rv_dataset_load(path, &job->data);
     if (status != RV_OK) {
-        int code = status == RV_IO_FAILED ? EXIT_IO : status == RV_OUT_OF_MEMORY ? EXIT_DEVICE : EXIT_DATA;
+        int code = status == RV_IO_FAILED || access(path, R_OK) != 0 ? EXIT_IO : status == RV_OUT_OF_MEMORY ? EXIT_DEVICE : EXIT_DATA;
         return program_fail(code, "%s", job->data ? rv_dataset_message(job->data) : "out of memory");
     }
     const rv_transitions t = rv_dataset_transitions(job->data);

@@ -187,6 +187,52 @@ static void keys_are_explained(void **unused) {
     assert_int_equal(run("train listed.yaml --dry-run"), 0);
 }
 
+/* The example of docs/program.md. */
+static void the_manual_is_right(void **unused) {
+    (void)unused;
+    char *page = read_file(RV_TEST_DIR "/../docs/program.md"), *begin = strstr(page, "```yaml\n") + 8;
+    *strstr(begin, "```") = '\0';
+    write_file("manual.yaml", begin);
+    free(page);
+    assert_int_equal(run("train manual.yaml --dry-run"), 0);
+    assert_int_equal(run("train manual.yaml --dry-run --train.steps 5"), 0);
+    assert_int_equal(run("train manual.yaml --dry-run train.steps=5"), 0);
+}
+
+static void data_of_your_own(void **unused) {
+    (void)unused;
+    assert_int_equal(run("train world_model " SMALL "--out=own --fresh --data.save"), 0);
+    assert_int_equal(run("train world_model " SMALL "--out=theirs --fresh --data.file=own/data.npz"), 0);
+    json_t *one = read_metrics("own"), *two = read_metrics("theirs");
+    assert_true(json_equal(one, two)); /* the same data, the same training */
+    json_decref(one);
+    json_decref(two);
+    static const struct {
+        const char *file;
+        int code;
+    } cases[] = {{"bad_nan.npz", 4}, {"bad_empty.npz", 4}, {"bad_foreign.npz", 4}, {"bad_objects.npz", 4}, {"missing.npz", 7}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char arguments[1024];
+        snprintf(arguments, sizeof arguments, "train world_model " SMALL "--out=own --fresh --data.file=" RV_TEST_DIR "/golden/dataset/%s",
+                 cases[i].file);
+        int code = run(arguments);
+        if (code != cases[i].code) fail_msg("%s exits with %d", cases[i].file, code);
+        expect("err.txt", cases[i].file);
+    }
+    assert_int_equal(access("own/summary.json", F_OK), 0); /* the run that was to be replaced is still there */
+    assert_int_equal(run("train world_model " SMALL "--out=own --fresh --data.file=own/data.npz --env.name=continuous_pendulum"), 4);
+    expect("err.txt", "env.name");
+}
+
+static void wrapped_environments(void **unused) {
+    (void)unused;
+    assert_int_equal(run("train world_model " SMALL "--out=wrapped --fresh --wrap.frame_stack=2 --wrap.action_repeat=2 --wrap.time_limit=40 "
+                         "--wrap.reward_scale=0.5"), 0);
+    json_t *summary = read_json("wrapped", "summary.json");
+    assert_int_equal(json_object_size(json_object_get(summary, "change_r2")), 8);
+    json_decref(summary);
+}
+
 static void a_dry_run_does_nothing(void **unused) {
     (void)unused;
     assert_int_equal(run("train world_model --dry-run --out=dry --device=cpu"), 0);
@@ -202,6 +248,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(odd_folder_names),
     cmocka_unit_test(configs_are_the_recipes),
     cmocka_unit_test(keys_are_explained),
+    cmocka_unit_test(the_manual_is_right),
+    cmocka_unit_test(data_of_your_own),
+    cmocka_unit_test(wrapped_environments),
     cmocka_unit_test(a_dry_run_does_nothing),
 };
 RUN_PROGRAM_TESTS(tests)
