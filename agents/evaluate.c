@@ -259,7 +259,7 @@ static rv_status take_options(rv_evaluator *e, const rv_evaluate_options *option
     rv_evaluate_options *o = &e->options;
     if (o->horizon == 0) o->horizon = 50;
     if (o->starts == 0) o->starts = 256;
-    if (o->bands == 0) o->bands = 24;
+    if (o->bands == 0) o->bands = rv_world_model_stretch(e->model) ? 96 : 24;
     if (o->samples == 0) o->samples = 64;
     const int64_t limit = 1 << 20;
     if (o->horizon < 1 || o->horizon > limit || o->starts < 1 || o->starts > limit || o->bands < 1 || o->samples < 2 ||

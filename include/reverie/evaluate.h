@@ -24,7 +24,7 @@ typedef struct rv_evaluate_options {
     size_t size;      /* sizeof(rv_evaluate_options) */
     int64_t horizon;  /* 50 */
     int64_t starts;   /* 256: where open-loop predictions begin, spread evenly over the held-out steps */
-    int64_t bands;    /* 24: of those, how many also get predicted by sampling */
+    int64_t bands;    /* 24, 96 of a calibrated model: of those, how many also get predicted by sampling */
     int64_t samples;  /* 64: rollouts with drawn latents for each of them */
     uint64_t seed;    /* of the draws */
 } rv_evaluate_options;
