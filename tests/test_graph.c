@@ -1,5 +1,6 @@
 /* tests/test_graph.c: recorded order of reads and stores, poison, and bad input to graphs, arrays and devices. */
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -443,11 +444,22 @@ static void test_bad_resources(void **state) {
     assert_status(rv_device_open("cpu", NULL, NULL), RV_INVALID_ARGUMENT);
 }
 
+static void note(void *user, rv_log_level level, const char *text) {
+    assert_int_equal(level, RV_LOG_INFO);
+    snprintf(user, 400, "%s", text);
+}
+
 static void test_auto_and_list(void **state) {
     (void)state;
     rv_device *best;
-    assert_ok(rv_device_open("auto", NULL, &best), rv_device_message(best));
+    char said[400] = "";
+    rv_device_options options = {.size = sizeof options, .log = note, .log_user = said};
+    assert_ok(rv_device_open("cpu", &options, &best), rv_device_message(best));
+    rv_device_close(best);
+    assert_string_equal(said, ""); /* what was asked for is not worth a word */
+    assert_ok(rv_device_open("auto", &options, &best), rv_device_message(best));
     assert_true(strlen(rv_device_name(best)) > 0 && strlen(rv_device_description(best)) > 0);
+    assert_names(said, rv_device_name(best));
     rv_device_close(best);
     rv_backend_info list[8];
     int count = rv_backend_list(list, 8), found = 0;
