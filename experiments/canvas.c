@@ -124,8 +124,8 @@ double canvas_text_width(canvas *page, const char *text, double size, bool bold)
     return measure(page, text, size, bold).x_advance;
 }
 
-void canvas_text(canvas *page, double x, double y, const char *text, double size, bool bold, double anchor, bool upright,
-                 color fill) {
+void canvas_text(canvas *page, double x, double y, const char *text, double size, bool bold, double anchor,
+                 bool upright, color fill) {
     double width = canvas_text_width(page, text, size, bold);
     cairo_save(page->cairo);
     cairo_translate(page->cairo, x, y);
@@ -165,8 +165,8 @@ void canvas_clip(canvas *page, double x, double y, double width, double height) 
     (void)page, (void)x, (void)y, (void)width, (void)height;
 }
 void canvas_unclip(canvas *page) { (void)page; }
-void canvas_text(canvas *page, double x, double y, const char *text, double size, bool bold, double anchor, bool upright,
-                 color fill) {
+void canvas_text(canvas *page, double x, double y, const char *text, double size, bool bold, double anchor,
+                 bool upright, color fill) {
     (void)page, (void)x, (void)y, (void)text, (void)size, (void)bold, (void)anchor, (void)upright, (void)fill;
 }
 double canvas_text_width(canvas *page, const char *text, double size, bool bold) {

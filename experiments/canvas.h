@@ -35,8 +35,8 @@ void canvas_unclip(canvas *page);
 
 /* Text in UTF-8. `anchor` 0 begins at x, 0.5 is centred, 1 ends there; y is the middle of small letters.
  * Turned by 90 degrees to the left where `upright` is true. */
-void canvas_text(canvas *page, double x, double y, const char *text, double size, bool bold, double anchor, bool upright,
-                 color fill);
+void canvas_text(canvas *page, double x, double y, const char *text, double size, bool bold, double anchor,
+                 bool upright, color fill);
 double canvas_text_width(canvas *page, const char *text, double size, bool bold);
 
 #endif

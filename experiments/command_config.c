@@ -23,8 +23,8 @@ static int explain_env(const char *key) {
         for (int o = 0; o < list[i]->option_count; o++) {
             const rv_env_option *option = &list[i]->options[o];
             if (strcmp(option->name, key) != 0) continue;
-            printf("env.%s, of %s: %s\n  default   %g\n  range     %g to %g\n", key, list[i]->name, option->text, option->standard, option->low,
-                   option->high);
+            printf("env.%s, of %s: %s\n  default   %g\n  range     %g to %g\n", key, list[i]->name, option->text,
+                   option->standard, option->low, option->high);
             found++;
         }
     }
@@ -38,16 +38,22 @@ static int explain(const char *key) {
         options_explain(schema, o, stdout);
         return EXIT_OK;
     }
-    if (strncmp(key, schema->prefix, strlen(schema->prefix)) == 0 && explain_env(key + strlen(schema->prefix))) return EXIT_OK;
+    if (strncmp(key, schema->prefix, strlen(schema->prefix)) == 0 && explain_env(key + strlen(schema->prefix))) {
+        return EXIT_OK;
+    }
     const char *nearest = options_nearest(key, schema->options, schema->count, sizeof *schema->options);
     return program_fail(EXIT_USAGE, nearest ? "no key \"%s\"; the nearest is %s" : "no key \"%s\"", key, nearest);
 }
 
 static int list(const char *name) {
     world_model_job job = {0};
-    if (name && !options_list_add(&job.list, "config", 6, name, FORM_PLAIN, (option_origin){.argument = true})) return EXIT_DEVICE;
+    if (name && !options_list_add(&job.list, "config", 6, name, FORM_PLAIN, (option_origin){.argument = true})) {
+        return EXIT_DEVICE;
+    }
     int code = options_apply(&world_model_schema, &job.list, &job.settings, job.origins, &job.env_options);
-    if (code == EXIT_OK) config_write(stdout, &world_model_schema, &job.settings, job.origins, &job.env_options, world_model_once);
+    if (code == EXIT_OK) {
+        config_write(stdout, &world_model_schema, &job.settings, job.origins, &job.env_options, world_model_once);
+    }
     world_model_release(&job);
     return code;
 }

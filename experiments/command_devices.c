@@ -17,8 +17,10 @@ static int print_default(void) {
 
 int command_devices(int argc, char **argv) {
     if (program_wants_help(argc, argv)) {
-        puts("Usage: reverie devices\n\nLists the backends in the order in which --device=auto tries them, whether each can be used\n"
-             "here, and what is missing where it cannot.");
+        puts(
+            "Usage: reverie devices\n\n"
+             "Lists the backends in the order in which --device=auto tries them, whether each can be used\n"
+            "here, and what is missing where it cannot.");
         return EXIT_OK;
     }
     option_list none = {0};

@@ -15,7 +15,8 @@ typedef struct eval_settings {
 static const option options[] = {
     OPTION_WHOLE(eval_settings, episodes, "episodes", "20", 1, 65536, "episodes to act"),
     OPTION_WHOLE(eval_settings, steps, "steps", "0", 0, 1e6, "steps of each at most; 0: as the run's eval.steps"),
-    OPTION_WHOLE(eval_settings, horizon, "horizon", "0", 0, 10000, "steps to predict open loop; 0: as the run's eval.horizon"),
+    OPTION_WHOLE(eval_settings, horizon, "horizon", "0", 0, 10000,
+                 "steps to predict open loop; 0: as the run's eval.horizon"),
     OPTION_WHOLE(eval_settings, seed, "seed", "1", 0, 1e9, "of the episodes; none of them equals the run's own"),
     OPTION_TEXT(eval_settings, device, "device", NULL, "where to compute; by default as the run did"),
 };
@@ -102,23 +103,27 @@ static int print_returns(world_model_job *job, const rv_dataset *episodes) {
     }
     destroy_predictor(&p);
     free(predicted);
-    return status == RV_OK ? EXIT_OK : program_fail(program_code(status), "predicted returns: %s", rv_status_text(status));
+    return status == RV_OK ? EXIT_OK
+                           : program_fail(program_code(status), "predicted returns: %s", rv_status_text(status));
 }
 
-/* ---- the command ---------------------------------------------------------------------------------------------------- */
+/* ---- the command ----------------------------------------------------------------------------------------- */
 
 static int judge(world_model_job *job, const eval_settings *s) {
     const int64_t steps = s->steps ? s->steps : job->settings.eval_steps;
-    const uint64_t seed = (uint64_t)job->settings.seed + ((uint64_t)(s->seed + 2) << 32); /* beyond training's and its held-out ones */
+    const uint64_t seed =
+        (uint64_t)job->settings.seed + ((uint64_t)(s->seed + 2) << 32); /* beyond training's and its held-out ones */
     rv_env *env = NULL;
     rv_dataset *episodes = NULL;
     rv_evaluation *evaluation = NULL;
     int code = world_model_make_env(job, s->episodes, &env);
     if (code == EXIT_OK) code = world_model_collect_episodes(job, env, s->episodes, steps, seed, &episodes);
-    rv_evaluate_options evaluate = {.size = sizeof evaluate, .horizon = s->horizon ? s->horizon : job->settings.eval_horizon, .seed = seed};
+    rv_evaluate_options evaluate = {
+        .size = sizeof evaluate, .horizon = s->horizon ? s->horizon : job->settings.eval_horizon, .seed = seed};
     if (code == EXIT_OK) code = world_model_evaluate(job, episodes, &evaluate, &evaluation);
     if (code == EXIT_OK) {
-        printf("evaluation  %lld new steps, %lld open-loop starts\n\n", (long long)evaluation->transitions, (long long)evaluation->starts);
+        printf("evaluation  %lld new steps, %lld open-loop starts\n\n", (long long)evaluation->transitions,
+               (long long)evaluation->starts);
         world_model_print_evaluation(job, evaluation);
         code = print_returns(job, episodes);
     }
@@ -129,11 +134,13 @@ static int judge(world_model_job *job, const eval_settings *s) {
 }
 
 static void print_help(void) {
-    puts("Usage: reverie eval RUN [--key=value]...\n\n"
-         "Acts new episodes with the policy of evaluation (the environment's scripted one with noise, where it has one)\n"
-         "and prints how well the run's model predicts them. The last line is\n\n"
-         "  return mean M std S n N; predicted mean M std S\n\n"
-         "the sum of rewards over an episode as it was acted, and as the model predicts it step by step.\n\nOptions");
+    puts(
+        "Usage: reverie eval RUN [--key=value]...\n\n"
+        "Acts new episodes with the policy of evaluation (the environment's scripted one with noise, where it "
+         "has\none) "
+        "and prints how well the run's model predicts them. The last line is\n\n"
+        "  return mean M std S n N; predicted mean M std S\n\n"
+        "the sum of rewards over an episode as it was acted, and as the model predicts it step by step.\n\nOptions");
     options_print(&schema, stdout);
 }
 

@@ -13,9 +13,11 @@ typedef struct imagine_settings {
 } imagine_settings;
 
 static const option options[] = {
-    OPTION_WHOLE(imagine_settings, rollouts, "rollouts", "4", 1, 64, "episodes to predict, each in a figure of its own"),
+    OPTION_WHOLE(imagine_settings, rollouts, "rollouts", "4", 1, 64,
+                 "episodes to predict, each in a figure of its own"),
     OPTION_WHOLE(imagine_settings, horizon, "horizon", "0", 0, 10000, "steps to predict; 0: as the run's eval.horizon"),
-    OPTION_WHOLE(imagine_settings, samples, "samples", "64", 2, 4096, "drawn predictions, whose middle 90% is the band"),
+    OPTION_WHOLE(imagine_settings, samples, "samples", "64", 2, 4096,
+                 "drawn predictions, whose middle 90% is the band"),
     OPTION_WHOLE(imagine_settings, seed, "seed", "1", 0, 1e9, "of the episodes"),
     OPTION_TEXT(imagine_settings, device, "device", NULL, "where to compute; by default as the run did"),
 };
@@ -24,8 +26,12 @@ static const option_schema schema = {.options = options, .count = sizeof options
 static int draw(world_model_job *job, const imagine_settings *s, int64_t number, const rv_dataset *episode) {
     char name[48], note[96];
     rv_evaluation *evaluation = NULL;
-    rv_evaluate_options evaluate = {.size = sizeof evaluate, .horizon = s->horizon ? s->horizon : job->settings.eval_horizon, .starts = 1,
-                                    .bands = 1, .samples = s->samples, .seed = (uint64_t)s->seed};
+    rv_evaluate_options evaluate = {.size = sizeof evaluate,
+                                    .horizon = s->horizon ? s->horizon : job->settings.eval_horizon,
+                                    .starts = 1,
+                                    .bands = 1,
+                                    .samples = s->samples,
+                                    .seed = (uint64_t)s->seed};
     int code = world_model_evaluate(job, episode, &evaluate, &evaluation);
     snprintf(name, sizeof name, "imagine_%lld", (long long)number);
     snprintf(note, sizeof note, "episode %lld, %lld drawn predictions", (long long)number, (long long)s->samples);
@@ -49,7 +55,9 @@ static int imagine_one(world_model_job *job, const imagine_settings *s, int64_t 
 static int imagine(world_model_job *job, const imagine_settings *s) {
     char path[RUN_PATH_SIZE];
     rv_env *env = NULL;
-    if (!canvas_available()) return program_fail(EXIT_IO, "this build has no plots (cairo was missing when it was configured)");
+    if (!canvas_available()) {
+        return program_fail(EXIT_IO, "this build has no plots (cairo was missing when it was configured)");
+    }
     mkdir(run_folder_file(&job->run, "plots", path, sizeof path), 0777);
     int code = world_model_make_env(job, 1, &env);
     for (int64_t i = 1; i <= s->rollouts && code == EXIT_OK; i++) code = imagine_one(job, s, i, env);
@@ -69,7 +77,9 @@ int command_imagine(int argc, char **argv) {
         print_help();
         return EXIT_OK;
     }
-    if (argc < 1 || argv[0][0] == '-') return program_fail(EXIT_USAGE, "imagine needs a run folder: reverie imagine RUN");
+    if (argc < 1 || argv[0][0] == '-') {
+        return program_fail(EXIT_USAGE, "imagine needs a run folder: reverie imagine RUN");
+    }
     world_model_job job = {0};
     imagine_settings settings = {0};
     option_list words = {0};

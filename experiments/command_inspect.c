@@ -6,8 +6,10 @@
 
 int command_inspect(int argc, char **argv) {
     if (program_wants_help(argc, argv)) {
-        puts("Usage: reverie inspect FILE\n\nLists what a file holds: names, shapes, types and statistics (smallest, mean, largest, and how many\n"
-             "values are not finite) of every tensor in a .safetensors file or array in a .npz file, and its metadata.");
+        puts(
+            "Usage: reverie inspect FILE\n\n"
+             "Lists what a file holds: names, shapes, types and statistics (smallest, mean, largest, and how many\n"
+            "values are not finite) of every tensor in a .safetensors file or array in a .npz file, and its metadata.");
         return EXIT_OK;
     }
     if (argc != 1 || argv[0][0] == '-') return program_fail(EXIT_USAGE, "inspect needs one file: reverie inspect FILE");

@@ -13,14 +13,22 @@ static int plot_run(const run_folder *run) {
     evaluation_file file = {0};
     int64_t offset;
     const bool evaluated = run_folder_has(run, "evaluation.json");
-    if (!run_folder_has(run, "metrics.jsonl")) return program_fail(EXIT_IO, "%s is no run: it has no metrics.jsonl", run->path);
+    if (!run_folder_has(run, "metrics.jsonl")) {
+        return program_fail(EXIT_IO, "%s is no run: it has no metrics.jsonl", run->path);
+    }
     int code = history_read(&history, run_folder_file(run, "metrics.jsonl", path, sizeof path), -1, &offset);
-    if (code == EXIT_OK && evaluated) code = evaluation_file_read(run_folder_file(run, "evaluation.json", path, sizeof path), &file);
+    if (code == EXIT_OK && evaluated) {
+        code = evaluation_file_read(run_folder_file(run, "evaluation.json", path, sizeof path), &file);
+    }
     if (code == EXIT_OK && !evaluated) puts("not evaluated yet: only the losses can be drawn");
-    if (code == EXIT_OK && history.count == 0 && !evaluated) code = program_fail(EXIT_DATA, "%s holds no metrics yet", run->path);
+    if (code == EXIT_OK && history.count == 0 && !evaluated) {
+        code = program_fail(EXIT_DATA, "%s holds no metrics yet", run->path);
+    }
     if (code == EXIT_OK) {
-        mkdir(run_folder_file(run, "plots", path, sizeof path), 0777); /* one that is missing for good shows when a plot is written */
-        const figure_text text = {evaluated ? file.env : "the run", file.note, file.evaluation.observation_size, file.names};
+        mkdir(run_folder_file(run, "plots", path, sizeof path),
+              0777); /* one that is missing for good shows when a plot is written */
+        const figure_text text = {evaluated ? file.env : "the run", file.note, file.evaluation.observation_size,
+                                  file.names};
         code = world_model_plot(run->path, &text, &history, evaluated ? &file.evaluation : NULL, &file.points);
     }
     history_free(&history);
@@ -30,8 +38,11 @@ static int plot_run(const run_folder *run) {
 
 int command_plot(int argc, char **argv) {
     if (program_wants_help(argc, argv)) {
-        puts("Usage: reverie plot RUN\n\nDraws the plots of a run folder again from metrics.jsonl and evaluation.json, as PNG and SVG in RUN/plots.\n"
-             "Works on a run that is still training, too.");
+        puts(
+            "Usage: reverie plot RUN\n\n"
+             "Draws the plots of a run folder again from metrics.jsonl and evaluation.json, as PNG and SVG "
+             "in\nRUN/plots. "
+            "Works on a run that is still training, too.");
         return EXIT_OK;
     }
     run_folder run = {0};

@@ -15,7 +15,10 @@ static const struct {
 enum { JOB_COUNT = sizeof jobs / sizeof *jobs };
 
 static void print_help(FILE *file) {
-    fputs("Usage: reverie train WHAT [--key=value]...\n       reverie train FILE.yaml [--key=value]...\n\nWhat to train\n", file);
+    fputs(
+        "Usage: reverie train WHAT [--key=value]...\n"
+        "       reverie train FILE.yaml [--key=value]...\n\nWhat to train\n",
+        file);
     for (int i = 0; i < JOB_COUNT; i++) fprintf(file, "  %-14s %s\n", jobs[i].name, jobs[i].text);
     fputs("\nreverie train WHAT --help lists its options.\n"
           "A file holds them as YAML, with `job: WHAT`. The config.yaml of a run is such a file.\n", file);
@@ -26,7 +29,9 @@ static int run_job(const char *name, const char *file, int argc, char **argv) {
         if (strcmp(jobs[i].name, name) == 0) return jobs[i].run(file, argc, argv);
     }
     const char *nearest = options_nearest(name, jobs, JOB_COUNT, sizeof *jobs);
-    return program_fail(EXIT_USAGE, nearest ? "no training job \"%s\"; the nearest is \"%s\"" : "no training job \"%s\" (--help lists all)",
+    return program_fail(EXIT_USAGE,
+                        nearest ? "no training job \"%s\"; the nearest is \"%s\""
+                                : "no training job \"%s\" (--help lists all)",
                         name, nearest);
 }
 

@@ -41,14 +41,17 @@ static int next(reader *r) {
     const yaml_parser_t *p = &r->parser;
     if (p->error == YAML_MEMORY_ERROR) return program_fail(EXIT_DEVICE, "%s: no memory to read it", r->path);
     size_t line = p->error == YAML_READER_ERROR ? p->mark.line : p->problem_mark.line;
-    return refuse(r, (int)line + 1, "%s%s%s", p->problem ? p->problem : "cannot be read", p->context ? ", " : "", p->context ? p->context : "");
+    return refuse(r, (int)line + 1, "%s%s%s", p->problem ? p->problem : "cannot be read", p->context ? ", " : "",
+                  p->context ? p->context : "");
 }
 
 /* Nothing that stands for something written elsewhere. */
 static int check_plainness(const reader *r) {
     const yaml_event_t *e = &r->event;
     const yaml_char_t *anchor = NULL, *tag = NULL;
-    if (e->type == YAML_ALIAS_EVENT) return refuse(r, line_of(r), "an alias (*%.64s); write the value out", e->data.alias.anchor);
+    if (e->type == YAML_ALIAS_EVENT) {
+        return refuse(r, line_of(r), "an alias (*%.64s); write the value out", e->data.alias.anchor);
+    }
     if (e->type == YAML_SCALAR_EVENT) anchor = e->data.scalar.anchor, tag = e->data.scalar.tag;
     if (e->type == YAML_SEQUENCE_START_EVENT) anchor = e->data.sequence_start.anchor, tag = e->data.sequence_start.tag;
     if (e->type == YAML_MAPPING_START_EVENT) anchor = e->data.mapping_start.anchor, tag = e->data.mapping_start.tag;
@@ -66,9 +69,13 @@ static int scalar_text(const reader *r, const char **text) {
 static int add(reader *r, const char *key, int line, const char *value, option_form form) {
     for (int i = r->first; i < r->list->count; i++) {
         const option_entry *other = &r->list->entries[i];
-        if (strcmp(other->key, key) == 0) return refuse(r, line, "%s stands here again; line %d has it already", key, other->origin.line);
+        if (strcmp(other->key, key) == 0) {
+            return refuse(r, line, "%s stands here again; line %d has it already", key, other->origin.line);
+        }
     }
-    if (options_list_add(r->list, key, strlen(key), value, form, (option_origin){.file = r->path, .line = line})) return EXIT_OK;
+    if (options_list_add(r->list, key, strlen(key), value, form, (option_origin){.file = r->path, .line = line})) {
+        return EXIT_OK;
+    }
     return program_fail(EXIT_DEVICE, "%s: no memory to read it", r->path);
 }
 
@@ -126,7 +133,9 @@ static int read_map(reader *r, const char *prefix, int depth) {
         code = scalar_text(r, &name);
         if (code != EXIT_OK) return code;
         int length = snprintf(key, sizeof key, "%s%s%s", prefix, prefix[0] ? "." : "", name);
-        if (length >= (int)sizeof key || !name[0]) return refuse(r, line_of(r), "a key must be a name of at most %d letters", KEY_SIZE - 1);
+        if (length >= (int)sizeof key || !name[0]) {
+            return refuse(r, line_of(r), "a key must be a name of at most %d letters", KEY_SIZE - 1);
+        }
         code = read_value(r, key, line_of(r), depth);
         if (code != EXIT_OK) return code;
     }
@@ -136,15 +145,21 @@ static int read_document(reader *r) {
     int code = next(r); /* stream start */
     if (code == EXIT_OK) code = next(r);
     if (code != EXIT_OK) return code;
-    if (r->event.type == YAML_STREAM_END_EVENT) return refuse(r, 1, "the file is empty; it needs at least one key: value");
+    if (r->event.type == YAML_STREAM_END_EVENT) {
+        return refuse(r, 1, "the file is empty; it needs at least one key: value");
+    }
     code = next(r);
     if (code == EXIT_OK) code = check_plainness(r);
     if (code != EXIT_OK) return code;
-    if (r->event.type != YAML_MAPPING_START_EVENT) return refuse(r, line_of(r), "no config: it must be made of lines such as \"seed: 1\"");
+    if (r->event.type != YAML_MAPPING_START_EVENT) {
+        return refuse(r, line_of(r), "no config: it must be made of lines such as \"seed: 1\"");
+    }
     code = read_map(r, "", 0);
     if (code == EXIT_OK) code = next(r); /* document end */
     if (code == EXIT_OK) code = next(r);
-    if (code == EXIT_OK && r->event.type != YAML_STREAM_END_EVENT) return refuse(r, line_of(r), "a second document; a file holds one");
+    if (code == EXIT_OK && r->event.type != YAML_STREAM_END_EVENT) {
+        return refuse(r, line_of(r), "a second document; a file holds one");
+    }
     return code;
 }
 
@@ -163,8 +178,11 @@ int config_read_file(const char *path, option_list *list) {
     if (!file) return program_fail(EXIT_IO, "cannot read %s: %s", path, strerror(errno));
     struct stat about;
     int code;
-    if (fstat(fileno(file), &about) == 0 && S_ISDIR(about.st_mode)) code = program_fail(EXIT_IO, "%s is a folder, not a config", path);
-    else code = config_read_stream(file, path, list);
+    if (fstat(fileno(file), &about) == 0 && S_ISDIR(about.st_mode)) {
+        code = program_fail(EXIT_IO, "%s is a folder, not a config", path);
+    } else {
+        code = config_read_stream(file, path, list);
+    }
     fclose(file);
     return code;
 }
@@ -221,8 +239,8 @@ bool config_among(const char *words, const char *key) {
     return false;
 }
 
-void config_write(FILE *file, const option_schema *schema, const void *settings, const option_origin *origins, const option_extras *extras,
-                  const char *leave_out) {
+void config_write(FILE *file, const option_schema *schema, const void *settings, const option_origin *origins,
+                  const option_extras *extras, const char *leave_out) {
     char group[64] = "", value[1200];
     size_t prefix = schema->prefix ? strlen(schema->prefix) : 0;
     for (int i = 0; i < schema->count; i++) {
@@ -251,15 +269,17 @@ static const double *extra(const option_extras *extras, const char *name) {
     return NULL;
 }
 
-static int print_extra(FILE *file, const option_schema *schema, const char *name, const double *before, const double *now) {
+static int print_extra(FILE *file, const option_schema *schema, const char *name, const double *before,
+                       const double *now) {
     char texts[2][32] = {"the default", "the default"};
     if (before) options_number_text(*before, texts[0]);
     if (now) options_number_text(*now, texts[1]);
     return fprintf(file, "  %s%s: %s before, %s now\n", schema->prefix, name, texts[0], texts[1]) > 0;
 }
 
-int config_print_differences(FILE *file, const option_schema *schema, const void *before, const option_extras *extras_before,
-                             const void *now, const option_extras *extras_now, const char *passing) {
+int config_print_differences(FILE *file, const option_schema *schema, const void *before,
+                             const option_extras *extras_before, const void *now, const option_extras *extras_now,
+                             const char *passing) {
     int count = 0;
     for (int i = 0; i < schema->count; i++) {
         char old[1200], fresh[1200];
@@ -272,10 +292,14 @@ int config_print_differences(FILE *file, const option_schema *schema, const void
     }
     for (int i = 0; i < extras_before->count; i++) {
         const double *other = extra(extras_now, extras_before->name[i]);
-        if (!other || *other != extras_before->value[i]) count += print_extra(file, schema, extras_before->name[i], &extras_before->value[i], other);
+        if (!other || *other != extras_before->value[i]) {
+            count += print_extra(file, schema, extras_before->name[i], &extras_before->value[i], other);
+        }
     }
     for (int i = 0; i < extras_now->count; i++) {
-        if (!extra(extras_before, extras_now->name[i])) count += print_extra(file, schema, extras_now->name[i], NULL, &extras_now->value[i]);
+        if (!extra(extras_before, extras_now->name[i])) {
+            count += print_extra(file, schema, extras_now->name[i], NULL, &extras_now->value[i]);
+        }
     }
     return count;
 }

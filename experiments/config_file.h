@@ -18,15 +18,16 @@
 int config_read_file(const char *path, option_list *list);
 int config_read_stream(FILE *file, const char *path, option_list *list);
 
-/* The settings in full, without the keys in `leave_out` (words, separated by spaces), with where each value came from as
- * a comment. `extras` go below the schema's prefix. */
-void config_write(FILE *file, const option_schema *schema, const void *settings, const option_origin *origins, const option_extras *extras,
-                  const char *leave_out);
+/* The settings in full, without the keys in `leave_out` (words, separated by spaces), with where each value came from
+ * as a comment. `extras` go below the schema's prefix. */
+void config_write(FILE *file, const option_schema *schema, const void *settings, const option_origin *origins,
+                  const option_extras *extras, const char *leave_out);
 
 /* Prints every key in which two settings differ, as "KEY: OLD before, NEW now", leaving out those in `passing`
  * (words, separated by spaces); returns how many. */
-int config_print_differences(FILE *file, const option_schema *schema, const void *before, const option_extras *extras_before,
-                             const void *now, const option_extras *extras_now, const char *passing);
+int config_print_differences(FILE *file, const option_schema *schema, const void *before,
+                             const option_extras *extras_before, const void *now, const option_extras *extras_now,
+                             const char *passing);
 
 /* Whether a key is one of some words, separated by spaces. */
 bool config_among(const char *words, const char *key);

@@ -15,9 +15,12 @@ static const struct {
     size_t offset;
     bool begins; /* one row more: what the model saw */
 } lists[] = {
-    {"model_rmse", offsetof(rv_evaluation, model_rmse), false},   {"repeat_last_rmse", offsetof(rv_evaluation, repeat_rmse), false},
-    {"linear_rmse", offsetof(rv_evaluation, linear_rmse), false}, {"truth", offsetof(rv_evaluation, truth), true},
-    {"mean", offsetof(rv_evaluation, mean), true},                {"low", offsetof(rv_evaluation, low), true},
+    {"model_rmse", offsetof(rv_evaluation, model_rmse), false},
+    {"repeat_last_rmse", offsetof(rv_evaluation, repeat_rmse), false},
+    {"linear_rmse", offsetof(rv_evaluation, linear_rmse), false},
+    {"truth", offsetof(rv_evaluation, truth), true},
+    {"mean", offsetof(rv_evaluation, mean), true},
+    {"low", offsetof(rv_evaluation, low), true},
     {"high", offsetof(rv_evaluation, high), true},
 };
 enum { LIST_COUNT = sizeof lists / sizeof *lists };
@@ -56,7 +59,8 @@ static void write_file(FILE *file, const void *user) {
     json_out_end(&out);
 }
 
-int evaluation_file_write(const run_folder *run, const figure_text *text, const rv_evaluation *evaluation, const figure_points *points) {
+int evaluation_file_write(const run_folder *run, const figure_text *text, const rv_evaluation *evaluation,
+                          const figure_points *points) {
     const contents c = {text, evaluation, points};
     return run_folder_write(run, "evaluation.json", write_file, &c);
 }
@@ -92,14 +96,17 @@ static bool read_names(const json_t *root, evaluation_file *file) {
 static bool read_all(const json_t *root, evaluation_file *file) {
     enum { LIMIT = 1 << 20 };
     rv_evaluation *e = &file->evaluation;
-    const char *env = json_string_value(json_object_get(root, "env")), *note = json_string_value(json_object_get(root, "note"));
+    const char *env = json_string_value(json_object_get(root, "env")),
+               *note = json_string_value(json_object_get(root, "note"));
     snprintf(file->env, sizeof file->env, "%s", env ? env : "");
     snprintf(file->note, sizeof file->note, "%s", note ? note : "");
     e->observation_size = json_integer_value(json_object_get(root, "observation_size"));
     e->horizon = json_integer_value(json_object_get(root, "horizon"));
     e->starts = json_integer_value(json_object_get(root, "starts"));
     int64_t count = (int64_t)json_array_size(json_object_get(root, "latent_x"));
-    if (!env || e->observation_size < 1 || e->observation_size > LIMIT || e->horizon < 1 || e->horizon > LIMIT || count > LIMIT) return false;
+    if (!env || e->observation_size < 1 || e->observation_size > LIMIT || e->horizon < 1 || e->horizon > LIMIT ||
+        count > LIMIT)
+        return false;
     int64_t total = (2 + e->observation_size) * count;
     for (int i = 0; i < LIST_COUNT; i++) total += length_of(e, i);
     double *at = file->memory = calloc((size_t)total, sizeof *at);
@@ -110,7 +117,8 @@ static bool read_all(const json_t *root, evaluation_file *file) {
         at += length_of(e, i);
     }
     file->points = (figure_points){.count = count, .x = at, .y = at + count, .observation = at + 2 * count};
-    return read_numbers(root, "latent_share", 2, file->points.share) && read_numbers(root, "latent_x", count, file->points.x) &&
+    return read_numbers(root, "latent_share", 2, file->points.share) &&
+           read_numbers(root, "latent_x", count, file->points.x) &&
            read_numbers(root, "latent_y", count, file->points.y) &&
            read_numbers(root, "latent_observation", count * e->observation_size, file->points.observation);
 }

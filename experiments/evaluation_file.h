@@ -15,7 +15,8 @@ typedef struct evaluation_file {
     double *memory;
 } evaluation_file;
 
-int evaluation_file_write(const run_folder *run, const figure_text *text, const rv_evaluation *evaluation, const figure_points *points);
+int evaluation_file_write(const run_folder *run, const figure_text *text, const rv_evaluation *evaluation,
+                          const figure_points *points);
 
 /* Checks every length. Prints what is wrong; an exit code. Free it after either. */
 int evaluation_file_read(const char *path, evaluation_file *file);

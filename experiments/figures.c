@@ -12,15 +12,21 @@
 static int finish(const plot_figure *figure, const char *folder, const char *name) {
     char stem[1300], message[1600];
     snprintf(stem, sizeof stem, "%s/plots/%s", folder, name);
-    if (plot_write(figure, stem, message, sizeof message) == CANVAS_FAILED) return program_fail(EXIT_IO, "cannot plot %s", message);
+    if (plot_write(figure, stem, message, sizeof message) == CANVAS_FAILED) {
+        return program_fail(EXIT_IO, "cannot plot %s", message);
+    }
     return EXIT_OK;
 }
 
 static int no_memory(void) { return program_fail(EXIT_DEVICE, "no memory for a plot"); }
 
-static int panel_count(const figure_text *text) { return text->dimensions < PLOT_PANELS ? (int)text->dimensions : PLOT_PANELS; }
+static int panel_count(const figure_text *text) {
+    return text->dimensions < PLOT_PANELS ? (int)text->dimensions : PLOT_PANELS;
+}
 
-static const char *name_of(const figure_text *text, int64_t dimension) { return text->names ? text->names[dimension] : ""; }
+static const char *name_of(const figure_text *text, int64_t dimension) {
+    return text->names ? text->names[dimension] : "";
+}
 
 /* Column d of rows [count, size]. */
 static void column(const double *rows, int64_t count, int64_t size, int64_t d, double *out) {
@@ -60,7 +66,8 @@ static plot_panel loss_panel(const history *history, int m, double *soft) {
     smooth(history->value[m], history->count, log_y, soft);
     snprintf(validation, sizeof validation, "validation_%s", history->name[m]);
     const int held_out = find_metric(history, validation);
-    plot_panel panel = {.title = history->name[m], .x_label = "update", .log_y = log_y, .series_count = held_out >= 0 ? 3 : 2};
+    plot_panel panel = {
+        .title = history->name[m], .x_label = "update", .log_y = log_y, .series_count = held_out >= 0 ? 3 : 2};
     const plot_series all = {.color = PLOT_BLUE, .count = history->count, .x = history->step};
     panel.series[0] = panel.series[1] = panel.series[2] = all;
     panel.series[0].label = "as logged", panel.series[0].style = PLOT_FAINT, panel.series[0].y = history->value[m];
@@ -90,8 +97,8 @@ int figure_losses(const char *folder, const figure_text *text, const history *hi
 int figure_open_loop(const char *folder, const char *name, const figure_text *text, const rv_evaluation *e) {
     const int64_t n = e->horizon + 1, o = e->observation_size;
     char title[160];
-    snprintf(title, sizeof title, "Open-loop prediction of %s: %lld steps from one observation and the actions", text->env,
-             (long long)e->horizon);
+    snprintf(title, sizeof title, "Open-loop prediction of %s: %lld steps from one observation and the actions",
+             text->env, (long long)e->horizon);
     plot_figure figure = {.title = title, .note = text->note, .columns = 2, .panel_width = 430, .panel_height = 205,
                           .panel_count = panel_count(text)};
     double *memory = calloc((size_t)n, (size_t)(1 + 4 * figure.panel_count) * sizeof *memory);
@@ -104,10 +111,19 @@ int figure_open_loop(const char *folder, const char *name, const figure_text *te
         column(e->low, n, o, d, low);
         column(e->high, n, o, d, high);
         figure.panels[d] = (plot_panel){
-            .title = name_of(text, d), .x_label = "steps ahead", .series_count = 2,
+            .title = name_of(text, d),
+            .x_label = "steps ahead",
+            .series_count = 2,
             .series = {{.label = "truth", .style = PLOT_LINE, .color = PLOT_BLACK, .count = n, .x = memory, .y = truth},
-                       {.label = "predicted mean", .style = PLOT_LINE, .color = PLOT_VERMILLION, .count = n, .x = memory, .y = mean,
-                        .low = low, .high = high, .band_label = "90% of sampled predictions"}}};
+                       {.label = "predicted mean",
+                        .style = PLOT_LINE,
+                        .color = PLOT_VERMILLION,
+                        .count = n,
+                        .x = memory,
+                        .y = mean,
+                        .low = low,
+                        .high = high,
+                        .band_label = "90% of sampled predictions"}}};
     }
     int code = finish(&figure, folder, name);
     free(memory);
@@ -131,11 +147,29 @@ int figure_horizon(const char *folder, const figure_text *text, const rv_evaluat
         column(e->model_rmse, n, o, d, model);
         column(e->repeat_rmse, n, o, d, repeat);
         column(e->linear_rmse, n, o, d, linear);
-        figure.panels[d] = (plot_panel){
-            .title = name_of(text, d), .x_label = "steps ahead", .y_label = "RMSE", .log_y = true, .series_count = 3,
-            .series = {{.label = "world model", .style = PLOT_LINE, .color = PLOT_VERMILLION, .count = n, .x = memory, .y = model},
-                       {.label = "last observation repeated", .style = PLOT_DASHED, .color = PLOT_BLACK, .count = n, .x = memory, .y = repeat},
-                       {.label = "linear regression", .style = PLOT_DOTTED, .color = PLOT_BLUE, .count = n, .x = memory, .y = linear}}};
+        figure.panels[d] = (plot_panel){.title = name_of(text, d),
+                                        .x_label = "steps ahead",
+                                        .y_label = "RMSE",
+                                        .log_y = true,
+                                        .series_count = 3,
+                                        .series = {{.label = "world model",
+                                                    .style = PLOT_LINE,
+                                                    .color = PLOT_VERMILLION,
+                                                    .count = n,
+                                                    .x = memory,
+                                                    .y = model},
+                                                   {.label = "last observation repeated",
+                                                    .style = PLOT_DASHED,
+                                                    .color = PLOT_BLACK,
+                                                    .count = n,
+                                                    .x = memory,
+                                                    .y = repeat},
+                                                   {.label = "linear regression",
+                                                    .style = PLOT_DOTTED,
+                                                    .color = PLOT_BLUE,
+                                                    .count = n,
+                                                    .x = memory,
+                                                    .y = linear}}};
     }
     int code = finish(&figure, folder, "horizon");
     free(memory);
@@ -144,8 +178,8 @@ int figure_horizon(const char *folder, const figure_text *text, const rv_evaluat
 
 /* ---- latents ------------------------------------------------------------------------------------------------- */
 
-bool figure_points_make(figure_points *points, const float *latent, int64_t latent_size, const float *observation, int64_t dimensions,
-                        int64_t count) {
+bool figure_points_make(figure_points *points, const float *latent, int64_t latent_size, const float *observation,
+                        int64_t dimensions, int64_t count) {
     double *memory = calloc((size_t)count + 1, (size_t)(2 + dimensions) * sizeof *memory);
     if (!memory) return false;
     *points = (figure_points){.count = count, .x = memory, .y = memory + count, .observation = memory + 2 * count};
@@ -169,11 +203,18 @@ int figure_latents(const char *folder, const figure_text *text, const figure_poi
     snprintf(note, sizeof note, "%lld held-out observations", (long long)points->count);
     snprintf(first, sizeof first, "first, %.0f%% of the variance", 100.0 * points->share[0]);
     snprintf(second, sizeof second, "second, %.0f%%", 100.0 * points->share[1]);
-    plot_figure figure = {.title = title, .note = note, .columns = 2, .panel_width = 430, .panel_height = 300, .panel_count = panels};
+    plot_figure figure = {
+        .title = title, .note = note, .columns = 2, .panel_width = 430, .panel_height = 300, .panel_count = panels};
     for (int d = 0; d < panels; d++) {
-        figure.panels[d] = (plot_panel){.title = name_of(text, d), .x_label = first, .y_label = second, .shade_label = "",
+        figure.panels[d] = (plot_panel){.title = name_of(text, d),
+                                        .x_label = first,
+                                        .y_label = second,
+                                        .shade_label = "",
                                         .series_count = 1,
-                                        .series = {{.style = PLOT_POINTS, .count = points->count, .x = points->x, .y = points->y,
+                                        .series = {{.style = PLOT_POINTS,
+                                                    .count = points->count,
+                                                    .x = points->x,
+                                                    .y = points->y,
                                                     .shade = points->observation + d * points->count}}};
     }
     return finish(&figure, folder, "latents");

@@ -21,8 +21,8 @@ typedef struct figure_points {
 } figure_points;
 
 /* latent [count, latent_size] of observation [count, dimensions]; false: out of memory. */
-bool figure_points_make(figure_points *points, const float *latent, int64_t latent_size, const float *observation, int64_t dimensions,
-                        int64_t count);
+bool figure_points_make(figure_points *points, const float *latent, int64_t latent_size, const float *observation,
+                        int64_t dimensions, int64_t count);
 void figure_points_free(figure_points *points);
 
 /* Each writes FOLDER/plots/NAME.png and .svg and returns an exit code, having printed what is wrong. */

@@ -91,7 +91,9 @@ static int read_lines(history *h, FILE *file, const char *path, int64_t last, in
         json_t *row = json_loadb(line, (size_t)length, JSON_REJECT_DUPLICATES, NULL);
         int taken = row ? take_row(h, row, last) : -1;
         json_decref(row);
-        if (taken < 0) code = program_fail(EXIT_IO, "%s:%d: no line of metrics; --fresh begins the run anew", path, number);
+        if (taken < 0) {
+            code = program_fail(EXIT_IO, "%s:%d: no line of metrics; --fresh begins the run anew", path, number);
+        }
         if (taken <= 0) break;
         *offset += length;
     }

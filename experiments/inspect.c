@@ -92,15 +92,15 @@ void inspect_print(const inspect_array *a) {
     putchar('\n');
 }
 
-/* ---- safetensors -------------------------------------------------------------------------------------------------- */
+/* ---- safetensors ----------------------------------------------------------------------------------------- */
 
 static inspect_type type_of(const char *name) {
     static const struct {
         const char *name;
         inspect_type type;
-    } types[] = {{"F64", TYPE_F64}, {"F32", TYPE_F32}, {"F16", TYPE_F16}, {"BF16", TYPE_BF16}, {"I64", TYPE_I64}, {"I32", TYPE_I32},
-                 {"I16", TYPE_I16}, {"I8", TYPE_I8},   {"U64", TYPE_U64}, {"U32", TYPE_U32},   {"U16", TYPE_U16}, {"U8", TYPE_U8},
-                 {"BOOL", TYPE_U8}};
+    } types[] = {{"F64", TYPE_F64}, {"F32", TYPE_F32}, {"F16", TYPE_F16}, {"BF16", TYPE_BF16}, {"I64", TYPE_I64},
+                 {"I32", TYPE_I32}, {"I16", TYPE_I16}, {"I8", TYPE_I8},   {"U64", TYPE_U64},   {"U32", TYPE_U32},
+                 {"U16", TYPE_U16}, {"U8", TYPE_U8},   {"BOOL", TYPE_U8}};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (strcmp(types[i].name, name) == 0) return types[i].type;
     }
@@ -111,11 +111,17 @@ static inspect_type type_of(const char *name) {
 static bool read_tensor(const char *name, const json_t *entry, const uint8_t *data, uint64_t size, inspect_array *a) {
     const json_t *shape = json_object_get(entry, "shape"), *offsets = json_object_get(entry, "data_offsets");
     const char *type = json_string_value(json_object_get(entry, "dtype"));
-    if (!type || !json_is_array(shape) || json_array_size(shape) > INSPECT_DIMENSIONS || json_array_size(offsets) != 2) return false;
-    const json_int_t begin = json_integer_value(json_array_get(offsets, 0)), end = json_integer_value(json_array_get(offsets, 1));
+    if (!type || !json_is_array(shape) || json_array_size(offsets) != 2) return false;
+    if (json_array_size(shape) > INSPECT_DIMENSIONS) return false;
+    const json_int_t begin = json_integer_value(json_array_get(offsets, 0)),
+                     end = json_integer_value(json_array_get(offsets, 1));
     if (begin < 0 || end < begin || (uint64_t)end > size) return false;
-    *a = (inspect_array){.name = name, .type_name = type, .type = type_of(type), .dimensions = (int)json_array_size(shape),
-                         .data = data + begin, .size = (uint64_t)(end - begin)};
+    *a = (inspect_array){.name = name,
+                         .type_name = type,
+                         .type = type_of(type),
+                         .dimensions = (int)json_array_size(shape),
+                         .data = data + begin,
+                         .size = (uint64_t)(end - begin)};
     uint64_t count = 1;
     for (int d = 0; d < a->dimensions; d++) {
         a->shape[d] = json_integer_value(json_array_get(shape, (size_t)d));
@@ -129,7 +135,8 @@ static bool read_tensor(const char *name, const json_t *entry, const uint8_t *da
 static void print_metadata(json_t *metadata) {
     const char *key;
     json_t *value;
-    json_object_foreach(metadata, key, value) printf("%s: %s\n", key, json_is_string(value) ? json_string_value(value) : "(no text)");
+    json_object_foreach(metadata, key, value)
+        printf("%s: %s\n", key, json_is_string(value) ? json_string_value(value) : "(no text)");
     if (metadata) putchar('\n');
 }
 
@@ -142,7 +149,9 @@ static int print_tensors(const char *path, json_t *header, const uint8_t *data, 
     json_object_foreach(header, name, entry) {
         inspect_array a;
         if (strcmp(name, "__metadata__") == 0) continue;
-        if (!read_tensor(name, entry, data, size, &a)) return program_fail(EXIT_IO, "%s is damaged: tensor \"%s\" does not fit the file", path, name);
+        if (!read_tensor(name, entry, data, size, &a)) {
+            return program_fail(EXIT_IO, "%s is damaged: tensor \"%s\" does not fit the file", path, name);
+        }
         inspect_print(&a);
         count++;
     }
@@ -165,7 +174,7 @@ int inspect_safetensors(const char *path, const uint8_t *bytes, uint64_t size) {
     return code;
 }
 
-/* ---- any file --------------------------------------------------------------------------------------------------------- */
+/* ---- any file -------------------------------------------------------------------------------------------- */
 
 static int inspect_bytes(const char *path, const uint8_t *bytes, uint64_t size) {
     if (size > 4 && memcmp(bytes, "PK\3\4", 4) == 0) return inspect_npz(path, bytes, size);

@@ -8,7 +8,21 @@
 enum { INSPECT_DIMENSIONS = 8 };
 
 /* The types of which statistics are known; others are listed by name alone. */
-typedef enum inspect_type { TYPE_OTHER, TYPE_F64, TYPE_F32, TYPE_F16, TYPE_BF16, TYPE_I64, TYPE_I32, TYPE_I16, TYPE_I8, TYPE_U64, TYPE_U32, TYPE_U16, TYPE_U8 } inspect_type;
+typedef enum inspect_type {
+    TYPE_OTHER,
+    TYPE_F64,
+    TYPE_F32,
+    TYPE_F16,
+    TYPE_BF16,
+    TYPE_I64,
+    TYPE_I32,
+    TYPE_I16,
+    TYPE_I8,
+    TYPE_U64,
+    TYPE_U32,
+    TYPE_U16,
+    TYPE_U8
+} inspect_type;
 
 /* One array in a file's bytes, little-endian. */
 typedef struct inspect_array {

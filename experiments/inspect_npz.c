@@ -20,7 +20,9 @@ static uint64_t number(const uint8_t *at, int size) {
     return value;
 }
 
-static int damaged(const archive *a, const char *what) { return program_fail(EXIT_IO, "%s is damaged: %s", a->path, what); }
+static int damaged(const archive *a, const char *what) {
+    return program_fail(EXIT_IO, "%s is damaged: %s", a->path, what);
+}
 
 /* ---- NumPy's header: a Python dict ------------------------------------------------------------------------------- */
 
@@ -36,8 +38,9 @@ static inspect_type type_of(const char *descr) {
     static const struct {
         const char *code;
         inspect_type type;
-    } types[] = {{"<f8", TYPE_F64}, {"<f4", TYPE_F32}, {"<f2", TYPE_F16}, {"<i8", TYPE_I64}, {"<i4", TYPE_I32}, {"<i2", TYPE_I16}, {"|i1", TYPE_I8},
-                 {"<u8", TYPE_U64}, {"<u4", TYPE_U32}, {"<u2", TYPE_U16}, {"|u1", TYPE_U8}, {"|b1", TYPE_U8}};
+    } types[] = {{"<f8", TYPE_F64}, {"<f4", TYPE_F32}, {"<f2", TYPE_F16}, {"<i8", TYPE_I64},
+                 {"<i4", TYPE_I32}, {"<i2", TYPE_I16}, {"|i1", TYPE_I8},  {"<u8", TYPE_U64},
+                 {"<u4", TYPE_U32}, {"<u2", TYPE_U16}, {"|u1", TYPE_U8},  {"|b1", TYPE_U8}};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (strcmp(types[i].code, descr) == 0) return types[i].type;
     }
@@ -79,7 +82,7 @@ static bool read_array(const uint8_t *bytes, uint64_t size, inspect_array *array
     return array->type == TYPE_OTHER || expected == array->size;
 }
 
-/* ---- ZIP ----------------------------------------------------------------------------------------------------------- */
+/* ---- ZIP ------------------------------------------------------------------------------------------------- */
 
 typedef struct member {
     char name[256];
@@ -112,7 +115,10 @@ static bool read_member(const archive *a, uint64_t *at, member *m) {
     if (a->size - *at < 46 || memcmp(entry, "PK\1\2", 4) != 0) return false;
     uint64_t name = number(entry + 28, 2), extra = number(entry + 30, 2), comment = number(entry + 32, 2);
     if (a->size - *at - 46 < name + extra + comment) return false;
-    *m = (member){.method = (int)number(entry + 10, 2), .packed = number(entry + 20, 4), .size = number(entry + 24, 4), .offset = number(entry + 42, 4)};
+    *m = (member){.method = (int)number(entry + 10, 2),
+                  .packed = number(entry + 20, 4),
+                  .size = number(entry + 24, 4),
+                  .offset = number(entry + 42, 4)};
     snprintf(m->name, sizeof m->name, "%.*s", (int)name, (const char *)entry + 46);
     read_zip64(entry + 46 + name, extra, m);
     *at += 46 + name + extra + comment;
@@ -134,12 +140,15 @@ static int print_member(const archive *a, member *m) {
     char *suffix = strrchr(m->name, '.');
     if (suffix && strcmp(suffix, ".npy") == 0) *suffix = '\0';
     if (m->method != 0) {
-        printf("%-44s compressed, %llu bytes; written by np.savez it can be looked into\n", m->name, (unsigned long long)m->size);
+        printf("%-44s compressed, %llu bytes; written by np.savez it can be looked into\n", m->name,
+               (unsigned long long)m->size);
         return EXIT_OK;
     }
     const uint8_t *bytes = content(a, m);
     if (!bytes) return damaged(a, "a member lies beyond its end");
-    if (!read_array(bytes, m->size, &array, type)) return program_fail(EXIT_IO, "%s: \"%s\" is no NumPy array, or damaged", a->path, m->name);
+    if (!read_array(bytes, m->size, &array, type)) {
+        return program_fail(EXIT_IO, "%s: \"%s\" is no NumPy array, or damaged", a->path, m->name);
+    }
     inspect_print(&array);
     return EXIT_OK;
 }

@@ -71,7 +71,8 @@ const command *program_find(const command *list, int count, const char *name, co
         if (strcmp(list[i].name, name) == 0) return &list[i];
     }
     const char *nearest = options_nearest(name, list, count, sizeof *list);
-    program_fail(EXIT_USAGE, nearest ? "no %s \"%s\"; the nearest is \"%s\"" : "no %s \"%s\" (--help lists all)", what, name, nearest);
+    program_fail(EXIT_USAGE, nearest ? "no %s \"%s\"; the nearest is \"%s\"" : "no %s \"%s\" (--help lists all)", what,
+                 name, nearest);
     return NULL;
 }
 
@@ -100,7 +101,8 @@ double program_seconds(void) {
 /* ---- the program ------------------------------------------------------------------------------------------- */
 
 static void print_help(FILE *file) {
-    fprintf(file, "reverie %s: world models that learn in imagination\n\nUsage: reverie COMMAND [OPTION]...\n\nCommands\n",
+    fprintf(file,
+            "reverie %s: world models that learn in imagination\n\nUsage: reverie COMMAND [OPTION]...\n\nCommands\n",
             rv_version());
     for (int i = 0; i < COMMAND_COUNT; i++) fprintf(file, "  %-12s %s\n", commands[i].name, commands[i].text);
     fprintf(file, "\nOptions\n  --help       this, or the help of a command\n  --version    the version\n"
@@ -134,6 +136,9 @@ int main(int argc, char **argv) {
     int code = run(argc, argv);
     errno = 0;
     bool lost = fflush(stdout) != 0 || ferror(stdout);
-    if (lost && code == EXIT_OK) return program_fail(EXIT_IO, "standard output could not be written%s%s", errno ? ": " : "", errno ? strerror(errno) : "");
+    if (lost && code == EXIT_OK) {
+        return program_fail(EXIT_IO, "standard output could not be written%s%s", errno ? ": " : "",
+                            errno ? strerror(errno) : "");
+    }
     return code;
 }

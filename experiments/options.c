@@ -49,7 +49,8 @@ const char *options_nearest(const char *name, const void *names, int count, size
 
 /* ---- what was written, and where --------------------------------------------------------------------------- */
 
-bool options_list_add(option_list *list, const char *key, size_t key_length, const char *value, option_form form, option_origin origin) {
+bool options_list_add(option_list *list, const char *key, size_t key_length, const char *value, option_form form,
+                      option_origin origin) {
     if (list->count == list->capacity) {
         int capacity = list->capacity ? 2 * list->capacity : 32;
         option_entry *entries = realloc(list->entries, (size_t)capacity * sizeof *entries);
@@ -118,7 +119,11 @@ static bool read_whole(const char *text, int64_t *number) {
 
 int options_code_point(const char *text, uint32_t *code_point) {
     const unsigned char *c = (const unsigned char *)text;
-    const int length = c[0] < 0x80 ? 1 : c[0] >= 0xc2 && c[0] < 0xe0 ? 2 : c[0] >= 0xe0 && c[0] < 0xf0 ? 3 : c[0] >= 0xf0 && c[0] < 0xf5 ? 4 : 0;
+    const int length = c[0] < 0x80                   ? 1
+                       : c[0] >= 0xc2 && c[0] < 0xe0 ? 2
+                       : c[0] >= 0xe0 && c[0] < 0xf0 ? 3
+                       : c[0] >= 0xf0 && c[0] < 0xf5 ? 4
+                                                     : 0;
     if (length == 0 || c[0] == 0) return 0;
     uint32_t value = length == 1 ? c[0] : c[0] & (0x7fu >> length);
     for (int i = 1; i < length; i++) {
@@ -144,7 +149,8 @@ static int bad_value(const option *o, const option_entry *entry, const char *wan
 }
 
 static int out_of_range(const option *o, const option_entry *entry) {
-    return refuse(EXIT_CONFIG, entry, "%s is %.200s, must lie between %.10g and %.10g", o->key, entry->value, o->low, o->high);
+    return refuse(EXIT_CONFIG, entry, "%s is %.200s, must lie between %.10g and %.10g", o->key, entry->value, o->low,
+                  o->high);
 }
 
 static int read_choice(const option *o, const option_entry *entry, int *choice) {
@@ -180,7 +186,9 @@ static int read_sizes(const option *o, const option_entry *entry, option_sizes *
 
 /* What kind of thing was written: a file tells texts and lists from numbers. */
 static int check_form(const option *o, const option_entry *entry) {
-    if (entry->form == FORM_LIST && o->kind != KIND_SIZES) return refuse(EXIT_CONFIG, entry, "%s is a list, must be one value", o->key);
+    if (entry->form == FORM_LIST && o->kind != KIND_SIZES) {
+        return refuse(EXIT_CONFIG, entry, "%s is a list, must be one value", o->key);
+    }
     if (entry->form == FORM_QUOTED && o->kind != KIND_TEXT && o->kind != KIND_CHOICE) {
         return refuse(EXIT_CONFIG, entry, "%s is the text \"%.200s\"; write it without quotes", o->key, entry->value);
     }
@@ -233,16 +241,21 @@ static bool is_extra(const option_schema *schema, const char *key) {
     if (!schema || !schema->prefix) return false;
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
     const size_t length = strlen(schema->prefix);
-    return strncmp(key, schema->prefix, length) == 0 && key[length] && strspn(key + length, letters) == strlen(key + length);
+    return strncmp(key, schema->prefix, length) == 0 && key[length] &&
+           strspn(key + length, letters) == strlen(key + length);
 }
 
 static int unknown(const option_schema *schema, const option_entry *entry) {
     const bool argument = entry->origin.argument;
-    const char *nearest = schema ? options_nearest(entry->key, schema->options, schema->count, sizeof *schema->options) : NULL;
+    const char *nearest =
+        schema ? options_nearest(entry->key, schema->options, schema->count, sizeof *schema->options) : NULL;
     const char *dashes = argument ? "--" : "", *list = argument ? "--help lists all" : "`reverie config` lists all";
     const char *what = argument ? "option" : "key";
     int code = argument ? EXIT_USAGE : EXIT_CONFIG;
-    if (nearest) return refuse(code, entry, "no %s \"%.64s\"; the nearest is %s%s (%s)", what, entry->key, dashes, nearest, list);
+    if (nearest) {
+        return refuse(code, entry, "no %s \"%.64s\"; the nearest is %s%s (%s)", what, entry->key, dashes, nearest,
+                      list);
+    }
     return refuse(code, entry, "no %s \"%.64s\" (%s)", what, entry->key, list);
 }
 
@@ -254,7 +267,9 @@ static int take_extra(const option_schema *schema, const option_entry *entry, op
     }
     int i = 0;
     while (i < extras->count && strcmp(extras->name[i], name) != 0) i++;
-    if (i == OPTION_EXTRAS) return refuse(EXIT_CONFIG, entry, "more than %d keys begin with %s", OPTION_EXTRAS, schema->prefix);
+    if (i == OPTION_EXTRAS) {
+        return refuse(EXIT_CONFIG, entry, "more than %d keys begin with %s", OPTION_EXTRAS, schema->prefix);
+    }
     if (i == extras->count) extras->count++;
     extras->name[i] = name;
     extras->value[i] = number;
@@ -268,9 +283,11 @@ int options_from_arguments(const option_schema *schema, int argc, char **argv, o
     for (int i = 0; i < argc; i++) {
         const bool dashes = strncmp(argv[i], "--", 2) == 0;
         const char *key = argv[i] + (dashes ? 2 : 0), *equals = strchr(key, '=');
-        if (!dashes && !equals) return program_fail(EXIT_USAGE, "\"%s\" is no option; they are written --key=value", argv[i]);
-        if (!options_list_add(list, key, equals ? (size_t)(equals - key) : strlen(key), equals ? equals + 1 : "", FORM_PLAIN,
-                              (option_origin){.argument = true})) {
+        if (!dashes && !equals) {
+            return program_fail(EXIT_USAGE, "\"%s\" is no option; they are written --key=value", argv[i]);
+        }
+        if (!options_list_add(list, key, equals ? (size_t)(equals - key) : strlen(key), equals ? equals + 1 : "",
+                              FORM_PLAIN, (option_origin){.argument = true})) {
             return program_fail(EXIT_DEVICE, "no memory for the options");
         }
         option_entry *entry = &list->entries[list->count - 1];
@@ -289,7 +306,8 @@ int options_from_arguments(const option_schema *schema, int argc, char **argv, o
 
 /* ---- settings --------------------------------------------------------------------------------------------- */
 
-static int apply_entry(const option_schema *schema, const option_entry *entry, void *settings, option_origin *origins, option_extras *extras) {
+static int apply_entry(const option_schema *schema, const option_entry *entry, void *settings, option_origin *origins,
+                       option_extras *extras) {
     const option *o = options_find(schema, entry->key);
     if (!o && !is_extra(schema, entry->key)) return unknown(schema, entry);
     if (!o) return extras ? take_extra(schema, entry, extras) : EXIT_OK;
@@ -297,12 +315,16 @@ static int apply_entry(const option_schema *schema, const option_entry *entry, v
     return read_value(o, entry, settings);
 }
 
-static int apply_named(const option_schema *schema, const option_entry *wanted, void *settings, option_origin *origins, option_extras *extras) {
+static int apply_named(const option_schema *schema, const option_entry *wanted, void *settings, option_origin *origins,
+                       option_extras *extras) {
     for (int n = 0; n < schema->named_count; n++) {
         const option_named *named = &schema->named[n];
         if (strcmp(named->name, wanted->value) != 0) continue;
         for (int i = 0; i < named->count; i++) {
-            option_entry entry = {(char *)(uintptr_t)named->values[i][0], (char *)(uintptr_t)named->values[i][1], FORM_PLAIN, {.named = named->name}};
+            option_entry entry = {(char *)(uintptr_t)named->values[i][0],
+                                  (char *)(uintptr_t)named->values[i][1],
+                                  FORM_PLAIN,
+                                  {.named = named->name}};
             int code = apply_entry(schema, &entry, settings, origins, extras);
             if (code != EXIT_OK) return code;
         }
@@ -311,7 +333,8 @@ static int apply_named(const option_schema *schema, const option_entry *wanted, 
     return EXIT_OK; /* a choice that names nothing is refused with the other values */
 }
 
-int options_apply(const option_schema *schema, const option_list *list, void *settings, option_origin *origins, option_extras *extras) {
+int options_apply(const option_schema *schema, const option_list *list, void *settings, option_origin *origins,
+                  option_extras *extras) {
     if (extras) extras->count = 0;
     for (int i = 0; i < schema->count; i++) {
         const option *o = &schema->options[i];
@@ -325,7 +348,9 @@ int options_apply(const option_schema *schema, const option_list *list, void *se
         if (strcmp(list->entries[i].key, "config") == 0) named = &list->entries[i];
     }
     int code = named ? apply_named(schema, named, settings, origins, extras) : EXIT_OK;
-    for (int i = 0; i < list->count && code == EXIT_OK; i++) code = apply_entry(schema, &list->entries[i], settings, origins, extras);
+    for (int i = 0; i < list->count && code == EXIT_OK; i++) {
+        code = apply_entry(schema, &list->entries[i], settings, origins, extras);
+    }
     return code;
 }
 
@@ -340,7 +365,9 @@ void options_print(const option_schema *schema, FILE *file) {
     for (int i = 0; i < schema->count; i++) {
         const option *o = &schema->options[i];
         char range[96] = "";
-        if (o->kind == KIND_WHOLE || o->kind == KIND_NUMBER) snprintf(range, sizeof range, ", %g to %g", o->low, o->high);
+        if (o->kind == KIND_WHOLE || o->kind == KIND_NUMBER) {
+            snprintf(range, sizeof range, ", %g to %g", o->low, o->high);
+        }
         if (o->kind == KIND_CHOICE) snprintf(range, sizeof range, ", of: %s", o->words);
         fprintf(file, "  --%-24s %s", o->key, o->text);
         if (o->kind == KIND_FLAG) fprintf(file, "\n");
@@ -349,20 +376,30 @@ void options_print(const option_schema *schema, FILE *file) {
 }
 
 void options_explain(const option_schema *schema, const option *o, FILE *file) {
-    static const char *const kinds[] = {"true or false", "a whole number", "a number", "a text", "one word of a few", "up to seven whole numbers"};
+    static const char *const kinds[] = {"true or false", "a whole number",    "a number",
+                                        "a text",        "one word of a few", "up to seven whole numbers"};
     fprintf(file, "%s: %s\n\n  type      %s\n", o->key, o->text, kinds[o->kind]);
     if (o->standard) fprintf(file, "  default   %s\n", o->standard);
     if (o->kind == KIND_CHOICE) fprintf(file, "  words     %s\n", o->words);
-    if (o->kind == KIND_WHOLE || o->kind == KIND_NUMBER || o->kind == KIND_SIZES) fprintf(file, "  range     %.10g to %.10g\n", o->low, o->high);
+    if (o->kind == KIND_WHOLE || o->kind == KIND_NUMBER || o->kind == KIND_SIZES) {
+        fprintf(file, "  range     %.10g to %.10g\n", o->low, o->high);
+    }
     for (int n = 0; n < schema->named_count; n++) {
         for (int i = 0; i < schema->named[n].count; i++) {
-            if (strcmp(schema->named[n].values[i][0], o->key) == 0) fprintf(file, "  %-9s %s\n", schema->named[n].name, schema->named[n].values[i][1]);
+            if (strcmp(schema->named[n].values[i][0], o->key) == 0) {
+                fprintf(file, "  %-9s %s\n", schema->named[n].name, schema->named[n].values[i][1]);
+            }
         }
     }
     const char *dot = strchr(o->key, '.');
-    fprintf(file, "\nOn the command line   --%s=%s\nIn a file             ", o->key, o->standard ? o->standard : "VALUE");
-    if (dot) fprintf(file, "%.*s:\n                        %s: %s\n", (int)(dot - o->key), o->key, dot + 1, o->standard ? o->standard : "VALUE");
-    else fprintf(file, "%s: %s\n", o->key, o->standard ? o->standard : "VALUE");
+    fprintf(file, "\nOn the command line   --%s=%s\nIn a file             ", o->key,
+            o->standard ? o->standard : "VALUE");
+    if (dot) {
+        fprintf(file, "%.*s:\n                        %s: %s\n", (int)(dot - o->key), o->key, dot + 1,
+                o->standard ? o->standard : "VALUE");
+    } else {
+        fprintf(file, "%s: %s\n", o->key, o->standard ? o->standard : "VALUE");
+    }
 }
 
 /* The fewest digits that read back as the same number. */

@@ -47,12 +47,14 @@ typedef struct option {
     const char *text;
 } option;
 
-#define OPTION_FLAG(type, field, key, standard, text) {key, KIND_FLAG, offsetof(type, field), standard, 0, 0, NULL, text}
+#define OPTION_FLAG(type, field, key, standard, text)                                                                  \
+    { key, KIND_FLAG, offsetof(type, field), standard, 0, 0, NULL, text }
 #define OPTION_WHOLE(type, field, key, standard, low, high, text) \
     {key, KIND_WHOLE, offsetof(type, field), standard, low, high, NULL, text}
 #define OPTION_NUMBER(type, field, key, standard, low, high, text) \
     {key, KIND_NUMBER, offsetof(type, field), standard, low, high, NULL, text}
-#define OPTION_TEXT(type, field, key, standard, text) {key, KIND_TEXT, offsetof(type, field), standard, 0, 0, NULL, text}
+#define OPTION_TEXT(type, field, key, standard, text)                                                                  \
+    { key, KIND_TEXT, offsetof(type, field), standard, 0, 0, NULL, text }
 #define OPTION_CHOICE(type, field, key, standard, words, text) \
     {key, KIND_CHOICE, offsetof(type, field), standard, 0, 0, words, text}
 #define OPTION_SIZES(type, field, key, standard, low, high, text) \
@@ -98,7 +100,8 @@ typedef struct option_list {
 } option_list;
 
 /* Copies key and value. false: out of memory. */
-bool options_list_add(option_list *list, const char *key, size_t key_length, const char *value, option_form form, option_origin origin);
+bool options_list_add(option_list *list, const char *key, size_t key_length, const char *value, option_form form,
+                      option_origin origin);
 void options_list_free(option_list *list);
 
 /* Numbers under the schema's prefix, whatever follows it: an environment's own options. */
@@ -116,7 +119,8 @@ int options_from_arguments(const option_schema *schema, int argc, char **argv, o
 
 /* Fills the settings: standard values, then the named config that the list asks for, then the list. `origins`
  * [schema->count] and `extras` may be NULL. Prints what is wrong, with file and line; an exit code. */
-int options_apply(const option_schema *schema, const option_list *list, void *settings, option_origin *origins, option_extras *extras);
+int options_apply(const option_schema *schema, const option_list *list, void *settings, option_origin *origins,
+                  option_extras *extras);
 
 /* Both at once, for a command with no file. The list holds the texts. */
 int options_read(const option_schema *schema, void *settings, int argc, char **argv, option_list *list);
@@ -137,7 +141,8 @@ const option *options_find(const option_schema *schema, const char *key);
 /* An option's value as it would be written. */
 void options_value_text(const option *option, const void *settings, char *text, size_t size);
 
-/* The code point that a text in UTF-8 begins with, and its length in bytes; 0 where it begins with no whole character. */
+/* The code point that a text in UTF-8 begins with, and its length in bytes; 0 where it begins with no whole
+ * character. */
 int options_code_point(const char *text, uint32_t *code_point);
 
 /* A number in the fewest digits that read back as the same. */

@@ -11,7 +11,8 @@ static void covariance(const float *rows, int64_t count, int64_t n, double *mean
     for (int64_t r = 0; r < count; r++) {
         for (int64_t i = 0; i < n; i++) {
             for (int64_t j = 0; j <= i; j++) {
-                c[i * n + j] += ((double)rows[r * n + i] - mean[i]) * ((double)rows[r * n + j] - mean[j]) / (double)count;
+                c[i * n + j] +=
+                    ((double)rows[r * n + i] - mean[i]) * ((double)rows[r * n + j] - mean[j]) / (double)count;
             }
         }
     }
@@ -60,8 +61,8 @@ static void diagonalise(double *c, double *vectors, int64_t n) {
     }
 }
 
-static void project(const float *rows, int64_t count, int64_t n, const double *mean, const double *vectors, int64_t column,
-                    double *out) {
+static void project(const float *rows, int64_t count, int64_t n, const double *mean, const double *vectors,
+                    int64_t column, double *out) {
     double largest = 0.0; /* the sign of a direction is free: its largest entry is positive */
     for (int64_t i = 0; i < n; i++) {
         if (fabs(vectors[i * n + column]) > fabs(largest)) largest = vectors[i * n + column];

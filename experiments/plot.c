@@ -35,7 +35,8 @@ static color scale_color(double at) {
     int i = at < last ? (int)at : last - 1;
     double t = at - i;
     const color *a = &scale[i], *b = &scale[i + 1];
-    return (color){a->red + t * (b->red - a->red), a->green + t * (b->green - a->green), a->blue + t * (b->blue - a->blue), 1};
+    return (color){a->red + t * (b->red - a->red), a->green + t * (b->green - a->green),
+                   a->blue + t * (b->blue - a->blue), 1};
 }
 
 /* ---- ticks ------------------------------------------------------------------------------------------ */
@@ -70,7 +71,8 @@ static void power_text(int power, bool raise, char *text, int size) {
     else if (!raise) snprintf(text, (size_t)size, "%.*f", power < 0 ? -power : 0, pow(10.0, power));
     else {
         int p = abs(power);
-        snprintf(text, (size_t)size, "10%s%s%s", power < 0 ? "\u207b" : "", p >= 10 ? raised[p / 10 % 10] : "", raised[p % 10]);
+        snprintf(text, (size_t)size, "10%s%s%s", power < 0 ? "\u207b" : "", p >= 10 ? raised[p / 10 % 10] : "",
+                 raised[p % 10]);
     }
 }
 
@@ -86,7 +88,9 @@ typedef struct view {
     bool log_y;
 } view;
 
-static double along(const view *v, double value) { return v->x + (value - v->across.low) / (v->across.high - v->across.low) * v->width; }
+static double along(const view *v, double value) {
+    return v->x + (value - v->across.low) / (v->across.high - v->across.low) * v->width;
+}
 
 static double above(const view *v, double value) {
     if (v->log_y) value = value > 0.0 ? log10(value) : NAN;
@@ -178,9 +182,12 @@ static void draw_axes(canvas *page, const plot_panel *panel, const view *v, cons
         canvas_line(page, (double[]){x, x}, (double[]){v->y, v->y + v->height}, 2, grid, 0.8, NULL, 0);
         canvas_text(page, x, v->y + v->height + 10, across->text[i], tick_size, false, 0.5, false, soft);
     }
-    canvas_line(page, (double[]){v->x, v->x, v->x + v->width}, (double[]){v->y, v->y + v->height, v->y + v->height}, 3, frame,
-                1.0, NULL, 0);
-    if (panel->x_label) canvas_text(page, v->x + v->width / 2, v->y + v->height + 25, panel->x_label, label_size, false, 0.5, false, ink);
+    canvas_line(page, (double[]){v->x, v->x, v->x + v->width}, (double[]){v->y, v->y + v->height, v->y + v->height}, 3,
+                frame, 1.0, NULL, 0);
+    if (panel->x_label) {
+        canvas_text(page, v->x + v->width / 2, v->y + v->height + 25, panel->x_label, label_size, false, 0.5, false,
+                    ink);
+    }
     if (panel->title) canvas_text(page, v->x, v->y - 10, panel->title, 10.5, true, 0.0, false, ink);
 }
 
@@ -224,7 +231,8 @@ static void draw_series(canvas *page, const plot_panel *panel, const view *v, co
         x[i] = along(v, series->x[i]);
         y[i] = above(v, series->y[i]);
         if (series->style != PLOT_POINTS || !isfinite(y[i])) continue;
-        color c = series->shade ? scale_color((series->shade[i] - shades.low) / (shades.high - shades.low)) : palette[series->color];
+        color c = series->shade ? scale_color((series->shade[i] - shades.low) / (shades.high - shades.low))
+                                : palette[series->color];
         canvas_circle(page, x[i], y[i], 1.7, faded(c, 0.75));
     }
     if (series->style != PLOT_POINTS) draw_stroke(page, x, y, series->count, series);
@@ -237,7 +245,8 @@ static void draw_scale(canvas *page, const plot_panel *panel, const view *v) {
     ticks t = linear_ticks(r, 4);
     for (int i = 0; i < 64; i++) {
         double height = v->height / 64;
-        canvas_rectangle(page, x, v->y + v->height - (i + 1) * height, width, height + 0.4, scale_color((i + 0.5) / 64));
+        canvas_rectangle(page, x, v->y + v->height - (i + 1) * height, width, height + 0.4,
+                         scale_color((i + 0.5) / 64));
     }
     for (int i = 0; i < t.count; i++) {
         double y = v->y + v->height - (t.at[i] - r.low) / (r.high - r.low) * v->height;

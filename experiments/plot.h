@@ -13,7 +13,15 @@ enum { PLOT_SERIES = 6, PLOT_PANELS = 16 };
 typedef enum plot_style { PLOT_LINE, PLOT_DASHED, PLOT_DOTTED, PLOT_FAINT, PLOT_POINTS } plot_style;
 
 /* Colours that colour-blind readers can tell apart (Okabe and Ito, 2008). */
-typedef enum plot_color { PLOT_BLUE, PLOT_VERMILLION, PLOT_GREEN, PLOT_PURPLE, PLOT_ORANGE, PLOT_BLACK, PLOT_COLOR_COUNT } plot_color;
+typedef enum plot_color {
+    PLOT_BLUE,
+    PLOT_VERMILLION,
+    PLOT_GREEN,
+    PLOT_PURPLE,
+    PLOT_ORANGE,
+    PLOT_BLACK,
+    PLOT_COLOR_COUNT
+} plot_color;
 
 typedef struct plot_series {
     const char *label; /* NULL: not in the legend */

@@ -67,7 +67,8 @@ static void remove_kind(const run_folder *run, const char *sub, bool (*of_kind)(
 }
 
 static void remove_run(const run_folder *run) {
-    static const char *const files[] = {"summary.json", "evaluation.json", "checkpoints/last.safetensors", "data.npz", "config.yaml"};
+    static const char *const files[] = {"summary.json", "evaluation.json", "checkpoints/last.safetensors", "data.npz",
+                                        "config.yaml"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) remove_file(run, files[i]);
     remove_kind(run, "plots", is_plot);
     remove_kind(run, ".", is_event_file);
@@ -93,7 +94,8 @@ static int look(run_folder *run) {
         return EXIT_OK;
     }
     if (metrics || run_folder_has(run, "summary.json") || run_folder_has(run, "checkpoints/last.safetensors")) {
-        return program_fail(EXIT_IO, "%s holds a run without config.yaml; --fresh replaces it, --out=DIR writes elsewhere", run->path);
+        return program_fail(
+            EXIT_IO, "%s holds a run without config.yaml; --fresh replaces it, --out=DIR writes elsewhere", run->path);
     }
     return EXIT_OK;
 }
@@ -139,7 +141,8 @@ int run_folder_close(run_folder *run) {
     return io_failed("cannot write", path);
 }
 
-int run_folder_write(const run_folder *run, const char *name, void (*write)(FILE *file, const void *user), const void *user) {
+int run_folder_write(const run_folder *run, const char *name, void (*write)(FILE *file, const void *user),
+                     const void *user) {
     char path[RUN_PATH_SIZE], temporary[RUN_PATH_SIZE + 8];
     run_folder_file(run, name, path, sizeof path);
     snprintf(temporary, sizeof temporary, "%s.part", path);

@@ -27,7 +27,8 @@ typedef struct run_folder {
 } run_folder;
 
 /* Makes the folder, locks it, and opens metrics.jsonl. `fresh` removes the files of the run that it holds; nothing else
- * in the folder is ever touched. Refused: a folder locked by another process, or with files of a run but no config.yaml.
+ * in the folder is ever touched. Refused: a folder locked by another process, or with files of a run but no
+ * config.yaml.
  * Prints what is wrong; an exit code. */
 int run_folder_open(run_folder *run, const char *path, bool fresh);
 
@@ -45,6 +46,7 @@ bool run_folder_has(const run_folder *run, const char *name);
 int run_folder_close(run_folder *run);
 
 /* Writes a file whole or not at all: `write` fills it. */
-int run_folder_write(const run_folder *run, const char *name, void (*write)(FILE *file, const void *user), const void *user);
+int run_folder_write(const run_folder *run, const char *name, void (*write)(FILE *file, const void *user),
+                     const void *user);
 
 #endif

@@ -11,7 +11,7 @@ struct tensorboard {
     double seconds; /* 0: the clock's */
 };
 
-/* ---- protocol buffers: fields appended to a growing message; what does not fit is cut by the caller's size check ---- */
+/* ---- protocol buffers: fields appended to a message; its size grows also where they do not fit ---- */
 
 typedef struct message {
     uint8_t *bytes;
@@ -174,7 +174,8 @@ tensorboard *tensorboard_open(const char *folder, int64_t step) {
     struct timespec now = {0};
     clock_gettime(CLOCK_REALTIME, &now);
     /* processes may follow each other within a second: nanoseconds tell their files apart, in order */
-    snprintf(path, sizeof path, "%s/events.out.tfevents.%010lld.%s.%ld.%09ld", folder, (long long)now.tv_sec, host, (long)getpid(), now.tv_nsec);
+    snprintf(path, sizeof path, "%s/events.out.tfevents.%010lld.%s.%ld.%09ld", folder, (long long)now.tv_sec, host,
+             (long)getpid(), now.tv_nsec);
     FILE *file = fopen(path, "wxe");
     return file ? tensorboard_open_stream(file, 0.0, step) : NULL;
 }

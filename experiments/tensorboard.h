@@ -4,7 +4,7 @@
  *     tensorboard_scalar(events, "train/loss", step, 0.25f);
  *     tensorboard_close(events);
  *
- * A file is a sequence of records (length, checksum, bytes, checksum), each one protocol buffer of TensorFlow's `Event`.
+ * A file is a sequence of records (length, checksum, bytes, checksum), each a protocol buffer of TensorFlow's `Event`.
  * A process writes a file of its own; one that goes on from `step` says so, and readers drop what earlier files hold
  * beyond it.
  */

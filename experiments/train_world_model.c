@@ -21,7 +21,8 @@ static void print_environments(void) {
         printf("  %s: %s\n", list[i]->name, list[i]->text);
         for (int o = 0; o < list[i]->option_count; o++) {
             const rv_env_option *option = &list[i]->options[o];
-            printf("    --env.%-20s %s [%g, %g to %g]\n", option->name, option->text, option->standard, option->low, option->high);
+            printf("    --env.%-20s %s [%g, %g to %g]\n", option->name, option->text, option->standard, option->low,
+                   option->high);
         }
     }
 }
@@ -42,7 +43,8 @@ static int save(world_model_job *job) {
     char path[RUN_PATH_SIZE];
     int code = run_folder_sync_metrics(&job->run); /* first: a checkpoint needs the metrics before it */
     if (code != EXIT_OK) return code;
-    rv_status status = rv_checkpoint_save(job->checkpoint, run_folder_file(&job->run, "checkpoints/last.safetensors", path, sizeof path));
+    rv_status status = rv_checkpoint_save(
+        job->checkpoint, run_folder_file(&job->run, "checkpoints/last.safetensors", path, sizeof path));
     job->saved = program_seconds();
     return status == RV_OK ? EXIT_OK : failed(status, rv_checkpoint_message(job->checkpoint));
 }
@@ -52,7 +54,9 @@ static int save(world_model_job *job) {
 static int open_events(world_model_job *job) {
     int64_t updates = world_model_updates(job);
     job->events = tensorboard_open(job->run.path, updates > 0 ? updates + 1 : 0);
-    if (!job->events) return program_fail(EXIT_IO, "cannot write a TensorBoard file to %s: %s", job->run.path, strerror(errno));
+    if (!job->events) {
+        return program_fail(EXIT_IO, "cannot write a TensorBoard file to %s: %s", job->run.path, strerror(errno));
+    }
     char *config = updates == 0 ? world_model_config(job) : NULL;
     if (config) tensorboard_text(job->events, "config", 0, config);
     free(config);
@@ -65,7 +69,9 @@ static int name_metrics(world_model_job *job) {
     const char *names[HISTORY_METRICS];
     const int count = rv_trainer_metric_count(job->trainer);
     int all = 0;
-    for (int m = 0; m < count && all < HISTORY_METRICS; m++) snprintf(texts[all++], 32, "%s", rv_trainer_metric_name(job->trainer, m));
+    for (int m = 0; m < count && all < HISTORY_METRICS; m++) {
+        snprintf(texts[all++], 32, "%s", rv_trainer_metric_name(job->trainer, m));
+    }
     for (int m = 0; m < count && all < HISTORY_METRICS && job->settings.validation > 0; m++) {
         const char *name = rv_trainer_metric_name(job->trainer, m);
         if (strcmp(name, "gradient_norm") != 0) snprintf(texts[all++], 32, "validation_%.20s", name);
@@ -80,7 +86,9 @@ static int collect_values(const world_model_job *job, const rv_trainer_report *r
     int all = 0;
     for (int m = 0; m < count; m++) values[all++] = report->training[m];
     for (int m = 0; m < count && all < job->history.metric_count; m++) {
-        if (strcmp(rv_trainer_metric_name(job->trainer, m), "gradient_norm") != 0) values[all++] = report->validation[m];
+        if (strcmp(rv_trainer_metric_name(job->trainer, m), "gradient_norm") != 0) {
+            values[all++] = report->validation[m];
+        }
     }
     return all;
 }
@@ -90,7 +98,9 @@ static int keep_metrics(world_model_job *job, const rv_trainer_report *report, d
     float values[HISTORY_METRICS];
     char tag[64];
     const int count = collect_values(job, report, values);
-    if (!history_add(h, report->update, seconds, values)) return program_fail(EXIT_DEVICE, "no memory for metrics; raise log.every");
+    if (!history_add(h, report->update, seconds, values)) {
+        return program_fail(EXIT_DEVICE, "no memory for metrics; raise log.every");
+    }
     history_write_last(h, job->run.metrics);
     for (int m = 0; m < count; m++) {
         snprintf(tag, sizeof tag, "%s/%s", strncmp(h->name[m], "validation_", 11) == 0 ? "validation" : "train",
@@ -98,8 +108,10 @@ static int keep_metrics(world_model_job *job, const rv_trainer_report *report, d
         tensorboard_scalar(job->events, tag, report->update, values[m]);
     }
     if (!ferror(job->run.metrics) && tensorboard_flush(job->events)) return EXIT_OK;
-    return program_fail(EXIT_IO, "cannot write the metrics in %s: %s; the last checkpoint is whole, and the same command goes on from it",
-                        job->run.path, strerror(errno ? errno : EIO));
+    return program_fail(
+        EXIT_IO,
+        "cannot write the metrics in %s: %s; the last checkpoint is whole, and the same command goes on from it",
+        job->run.path, strerror(errno ? errno : EIO));
 }
 
 typedef struct training {
@@ -113,8 +125,8 @@ static void show_training(training *t, const rv_trainer_report *report) {
     char details[512] = "";
     size_t at = 0;
     for (int m = 0; m < rv_trainer_metric_count(t->job->trainer) && at < sizeof details; m++) {
-        at += (size_t)snprintf(details + at, sizeof details - at, "%s%s=%.4g", m ? " " : "", rv_trainer_metric_name(t->job->trainer, m),
-                               (double)report->training[m]);
+        at += (size_t)snprintf(details + at, sizeof details - at, "%s%s=%.4g", m ? " " : "",
+                               rv_trainer_metric_name(t->job->trainer, m), (double)report->training[m]);
     }
     progress_show(&t->progress, report->update, details);
 }
@@ -131,21 +143,31 @@ static int report(void *user, const rv_trainer_report *report) {
 
 static int train_loop(world_model_job *job, double begun) {
     training t = {.job = job, .begun = begun};
-    const rv_fit_options options = {.size = sizeof options, .updates = job->settings.train_steps, .every = job->settings.log_every,
-                                    .patience = job->settings.patience, .progress = report, .user = &t};
+    const rv_fit_options options = {.size = sizeof options,
+                                    .updates = job->settings.train_steps,
+                                    .every = job->settings.log_every,
+                                    .patience = job->settings.patience,
+                                    .progress = report,
+                                    .user = &t};
     progress_begin(&t.progress, (progress_mode)job->settings.progress, "train", "updates", job->settings.train_steps);
     rv_status status = rv_trainer_fit(job->trainer, &options);
     progress_end(&t.progress);
     job->train_seconds = program_seconds() - begun;
     if (t.code != EXIT_OK) return t.code;
     if (status == RV_OK || job->interrupted) return EXIT_OK;
-    if (status == RV_NON_FINITE) return program_fail(EXIT_NUMERIC, "%s; a smaller train.learning_rate may help", rv_trainer_message(job->trainer));
+    if (status == RV_NON_FINITE) {
+        return program_fail(EXIT_NUMERIC, "%s; a smaller train.learning_rate may help",
+                            rv_trainer_message(job->trainer));
+    }
     return failed(status, rv_trainer_message(job->trainer));
 }
 
 static int interrupted(const world_model_job *job) {
-    return program_fail(EXIT_INTERRUPTED, "interrupted after %lld updates; the checkpoint is %s/checkpoints/last.safetensors, and the same "
-                        "command goes on from it", (long long)world_model_updates(job), job->run.path);
+    return program_fail(
+        EXIT_INTERRUPTED,
+        "interrupted after %lld updates; the checkpoint is %s/checkpoints/last.safetensors, and the same "
+        "command goes on from it",
+        (long long)world_model_updates(job), job->run.path);
 }
 
 static int train(world_model_job *job) {
@@ -170,12 +192,13 @@ static int train(world_model_job *job) {
 
 static int evaluate(world_model_job *job) {
     double begun = program_seconds();
-    rv_evaluate_options options = {.size = sizeof options, .horizon = job->settings.eval_horizon, .seed = (uint64_t)job->settings.seed};
+    rv_evaluate_options options = {
+        .size = sizeof options, .horizon = job->settings.eval_horizon, .seed = (uint64_t)job->settings.seed};
     int code = world_model_evaluate(job, job->held_out, &options, &job->evaluation);
     job->evaluate_seconds = program_seconds() - begun;
     if (code != EXIT_OK) return code;
-    printf("evaluation  %lld held-out steps, %lld open-loop starts (%.2f s)\n\n", (long long)job->evaluation->transitions,
-           (long long)job->evaluation->starts, job->evaluate_seconds);
+    printf("evaluation  %lld held-out steps, %lld open-loop starts (%.2f s)\n\n",
+           (long long)job->evaluation->transitions, (long long)job->evaluation->starts, job->evaluate_seconds);
     world_model_print_evaluation(job, job->evaluation);
     return EXIT_OK;
 }
@@ -212,7 +235,9 @@ static int run_job(world_model_job *job) {
     int code = world_model_make_envs(job);
     if (code == EXIT_OK) code = world_model_open_device(job);
     if (code == EXIT_OK && job->settings.dry_run) return world_model_dry_run(job);
-    if (code == EXIT_OK) code = world_model_load_data(job); /* first: a bad file must not cost a run that is to be replaced */
+    if (code == EXIT_OK) {
+        code = world_model_load_data(job); /* first: a bad file must not cost a run that is to be replaced */
+    }
     if (code == EXIT_OK) code = run_folder_open(&job->run, job->settings.out, job->settings.fresh);
     if (code == EXIT_OK) code = run_in_folder(job);
     int closed = run_folder_close(&job->run);
@@ -232,7 +257,8 @@ int train_world_model(const char *file, int argc, char **argv) {
         code = run_job(&job);
     }
     if (code == EXIT_OK && job.run.state != RUN_FINISHED && !job.settings.dry_run) {
-        printf("done in %.2f s; reverie eval %s judges it on new episodes, --help lists every option\n", program_seconds() - job.begun, job.settings.out);
+        printf("done in %.2f s; reverie eval %s judges it on new episodes, --help lists every option\n",
+               program_seconds() - job.begun, job.settings.out);
     }
     world_model_release(&job);
     return code;

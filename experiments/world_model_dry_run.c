@@ -8,7 +8,8 @@
 static int make_blank_data(world_model_job *job) {
     const rv_env_spaces *spaces = &job->spaces;
     float *zeros = calloc((size_t)(spaces->observation_size + spaces->action_size), sizeof *zeros);
-    rv_status status = zeros ? rv_dataset_create(spaces->observation_size, spaces->action_size, &job->data) : RV_OUT_OF_MEMORY;
+    rv_status status =
+        zeros ? rv_dataset_create(spaces->observation_size, spaces->action_size, &job->data) : RV_OUT_OF_MEMORY;
     rv_transition row = {.observation = zeros, .action = zeros, .next_observation = zeros};
     for (int i = 0; i < 256 && status == RV_OK; i++) status = rv_dataset_append(job->data, &row);
     if (status == RV_OK) rv_dataset_cut(job->data);
@@ -32,16 +33,18 @@ static void print_bytes(const world_model_job *job) {
     rv_plan_report_get(rv_trainer_plan(job->trainer), &report);
     char text[4][32];
     printf("\nA training step   %lld launches, %.3g Gflop\n", (long long)report.launches, 1e-9 * report.flops);
-    printf("Arena             %s bytes (%s without reuse)\n", progress_count(report.arena_bytes, text[0]), progress_count(report.value_bytes, text[1]));
+    printf("Arena             %s bytes (%s without reuse)\n", progress_count(report.arena_bytes, text[0]),
+           progress_count(report.value_bytes, text[1]));
     printf("Weights           %s bytes with gradients and moments\n",
            progress_count(16 * rv_params_size(rv_world_model_params(job->model)), text[2]));
-    printf("Data              about %s bytes, %lld steps\n", progress_count(s->data_steps * width * 4, text[3]), (long long)s->data_steps);
+    printf("Data              about %s bytes, %lld steps\n", progress_count(s->data_steps * width * 4, text[3]),
+           (long long)s->data_steps);
     printf("\nNothing was collected, trained or written.\n");
 }
 
 int world_model_dry_run(world_model_job *job) {
-    printf("observation [%lld, %lld], action [%lld, %lld]\n", (long long)job->settings.batch, (long long)job->spaces.observation_size,
-           (long long)job->settings.batch, (long long)job->spaces.action_size);
+    printf("observation [%lld, %lld], action [%lld, %lld]\n", (long long)job->settings.batch,
+           (long long)job->spaces.observation_size, (long long)job->settings.batch, (long long)job->spaces.action_size);
     int code = make_blank_data(job);
     if (code != EXIT_OK) return code;
     rv_transitions data = rv_dataset_transitions(job->data);

@@ -85,7 +85,8 @@ int world_model_make_env(world_model_job *job, int64_t count, rv_env **env);
 int world_model_collect(world_model_job *job);   /* data, validation and held_out, and their hash */
 
 /* As many episodes of the policy of evaluation, of at most so many steps, into a new dataset. */
-int world_model_collect_episodes(world_model_job *job, rv_env *env, int64_t episodes, int64_t steps, uint64_t seed, rv_dataset **data);
+int world_model_collect_episodes(world_model_job *job, rv_env *env, int64_t episodes, int64_t steps, uint64_t seed,
+                                 rv_dataset **data);
 int world_model_load_data(world_model_job *job); /* data.file, where there is one */
 int world_model_save_data(world_model_job *job); /* as data.npz, where it is asked for */
 int world_model_make_model(world_model_job *job, const rv_transitions *data);
@@ -93,7 +94,8 @@ int world_model_make_trainer(world_model_job *job, const rv_transitions *data);
 void world_model_device_kind(const world_model_job *job, char kind[64]);
 int world_model_make_checkpoint(world_model_job *job);
 int world_model_calibrate(world_model_job *job); /* on episodes of its own, collected as the held-out ones */
-int world_model_evaluate(world_model_job *job, const rv_dataset *held_out, const rv_evaluate_options *options, rv_evaluation **evaluation);
+int world_model_evaluate(world_model_job *job, const rv_dataset *held_out, const rv_evaluate_options *options,
+                         rv_evaluation **evaluation);
 
 /* Makes everything that a run's folder describes, with its weights, for a command that uses it; a device that the
  * settings name already wins over the run's. */
@@ -114,8 +116,8 @@ int world_model_state_hash(world_model_job *job, char text[65]);
 
 void world_model_print_evaluation(const world_model_job *job, const rv_evaluation *evaluation);
 int world_model_write_summary(world_model_job *job);
-int world_model_plot(const char *folder, const figure_text *text, const history *history, const rv_evaluation *evaluation,
-                     const figure_points *points);
+int world_model_plot(const char *folder, const figure_text *text, const history *history,
+                     const rv_evaluation *evaluation, const figure_points *points);
 int world_model_write_figures(world_model_job *job); /* evaluation.json, and the plots from it */
 
 #endif

@@ -25,13 +25,15 @@ void world_model_print_evaluation(const world_model_job *job, const rv_evaluatio
     for (int64_t d = 0; d < o && d < 16; d++) {
         char text[48];
         int64_t at = (k - 1) * o + d;
-        printf("  %-24s %9.3f   %9.3f %10.4g %12.4g %10.4g\n", name_of(job, d, text), e->change_r2[d], e->open_loop_r2[at],
-               e->model_rmse[at], e->repeat_rmse[at], e->linear_rmse[at]);
+        printf("  %-24s %9.3f   %9.3f %10.4g %12.4g %10.4g\n", name_of(job, d, text), e->change_r2[d],
+               e->open_loop_r2[at], e->model_rmse[at], e->repeat_rmse[at], e->linear_rmse[at]);
     }
-    printf("  %-24s %9s   %9s %10.4g %12.4g %10.4g\n", "all, in deviations", "", "", e->model_error[k - 1], e->repeat_error[k - 1],
-           e->linear_error[k - 1]);
-    printf("\n  reward error %.3g (its deviation is %.3g); truth within the 90%% band: %.0f%% at 1 step, %.0f%% at %lld\n\n",
-           e->reward_rmse, e->reward_deviation, 100.0 * e->inside_90[0], 100.0 * e->inside_90[k - 1], (long long)k);
+    printf("  %-24s %9s   %9s %10.4g %12.4g %10.4g\n", "all, in deviations", "", "", e->model_error[k - 1],
+           e->repeat_error[k - 1], e->linear_error[k - 1]);
+    printf(
+        "\n  reward error %.3g (its deviation is %.3g); "
+        "truth within the 90%% band: %.0f%% at 1 step, %.0f%% at %lld\n\n",
+        e->reward_rmse, e->reward_deviation, 100.0 * e->inside_90[0], 100.0 * e->inside_90[k - 1], (long long)k);
 }
 
 /* ---- summary.json ----------------------------------------------------------------------------------------- */
@@ -85,7 +87,9 @@ static void write_summary(FILE *file, const void *user) {
     json_out_whole(&out, "batch", job->settings.batch);
     json_out_text(&out, "state_sha256", whole->state);
     json_out_object(&out, "losses");
-    for (int m = 0; m < job->history.metric_count; m++) json_out_number(&out, job->history.name[m], job->history.value[m][job->history.count - 1]);
+    for (int m = 0; m < job->history.metric_count; m++) {
+        json_out_number(&out, job->history.name[m], job->history.value[m][job->history.count - 1]);
+    }
     json_out_object_end(&out);
     json_out_whole(&out, "held_out_steps", e->transitions);
     json_out_number(&out, "reward_rmse", e->reward_rmse);
@@ -121,7 +125,9 @@ static void write_events(const world_model_job *job) {
 int world_model_write_summary(world_model_job *job) {
     summary whole = {.job = job};
     write_events(job);
-    if (!tensorboard_flush(job->events)) return program_fail(EXIT_IO, "cannot write the TensorBoard file in %s", job->run.path);
+    if (!tensorboard_flush(job->events)) {
+        return program_fail(EXIT_IO, "cannot write the TensorBoard file in %s", job->run.path);
+    }
     int code = world_model_state_hash(job, whole.state);
     if (code == EXIT_OK) code = run_folder_write(&job->run, "summary.json", write_summary, &whole);
     if (code == EXIT_OK) {
@@ -136,22 +142,26 @@ int world_model_write_summary(world_model_job *job) {
 static int make_points(const world_model_job *job, figure_points *points) {
     enum { POINTS = 800 };
     rv_transitions data = rv_dataset_transitions(job->held_out);
-    const int64_t count = data.steps < POINTS ? data.steps : POINTS, o = data.observation_size, z = job->settings.latent;
-    float *observation = calloc((size_t)count, (size_t)(o + z) * sizeof *observation), *latent = observation ? observation + count * o : NULL;
+    const int64_t count = data.steps < POINTS ? data.steps : POINTS, o = data.observation_size,
+                  z = job->settings.latent;
+    float *observation = calloc((size_t)count, (size_t)(o + z) * sizeof *observation),
+          *latent = observation ? observation + count * o : NULL;
     if (!observation) return program_fail(EXIT_DEVICE, "no memory for a plot");
     for (int64_t i = 0; i < count; i++) {
         memcpy(observation + i * o, data.observation + i * data.steps / count * o, (size_t)o * sizeof *observation);
     }
     rv_status status = rv_evaluate_latents(job->model, observation, count, latent);
     int code = status == RV_OK ? EXIT_OK : program_fail(program_code(status), "latents: %s", rv_status_text(status));
-    if (code == EXIT_OK && !figure_points_make(points, latent, z, observation, o, count)) code = program_fail(EXIT_DEVICE, "no memory for a plot");
+    if (code == EXIT_OK && !figure_points_make(points, latent, z, observation, o, count)) {
+        code = program_fail(EXIT_DEVICE, "no memory for a plot");
+    }
     free(observation);
     return code;
 }
 
 /* Draws every figure of a run; the evaluation's only where there is one. */
-int world_model_plot(const char *folder, const figure_text *text, const history *history, const rv_evaluation *evaluation,
-                     const figure_points *points) {
+int world_model_plot(const char *folder, const figure_text *text, const history *history,
+                     const rv_evaluation *evaluation, const figure_points *points) {
     if (!canvas_available()) {
         puts("plots       left out: this build has none (cairo was missing when it was configured)");
         return EXIT_OK;
@@ -164,8 +174,8 @@ int world_model_plot(const char *folder, const figure_text *text, const history 
     if (code == EXIT_OK && evaluation) code = figure_horizon(folder, text, evaluation);
     if (code == EXIT_OK && evaluation) code = figure_latents(folder, text, points);
     if (code != EXIT_OK) return code;
-    printf("plots       %s/plots/%s.png and .svg (%.2f s)\n", folder, evaluation ? "{losses,open_loop,horizon,latents}" : "losses",
-           program_seconds() - begun);
+    printf("plots       %s/plots/%s.png and .svg (%.2f s)\n", folder,
+           evaluation ? "{losses,open_loop,horizon,latents}" : "losses", program_seconds() - begun);
     return EXIT_OK;
 }
 

@@ -14,7 +14,8 @@ static const char checkpoint_name[] = "checkpoints/last.safetensors";
 
 static void write_config(FILE *file, const void *user) {
     const world_model_job *job = user;
-    fprintf(file, "# reverie %s, on %s. Train it again: reverie train THIS_FILE --out=ELSEWHERE\n", rv_version(), rv_device_name(job->device));
+    fprintf(file, "# reverie %s, on %s. Train it again: reverie train THIS_FILE --out=ELSEWHERE\n", rv_version(),
+            rv_device_name(job->device));
     config_write(file, &world_model_schema, &job->settings, job->origins, &job->env_options, world_model_once);
 }
 
@@ -22,7 +23,8 @@ static void write_config(FILE *file, const void *user) {
 static int read_config(const char *path, world_model_settings *settings, option_list *list, option_extras *extras) {
     int code = config_read_file(path, list);
     if (code == EXIT_OK) code = options_apply(&world_model_schema, list, settings, NULL, extras);
-    return code == EXIT_OK ? EXIT_OK : program_fail(code, "the run cannot go on without its config; --fresh begins it anew");
+    return code == EXIT_OK ? EXIT_OK
+                           : program_fail(code, "the run cannot go on without its config; --fresh begins it anew");
 }
 
 static int compare_config(world_model_job *job) {
@@ -31,10 +33,12 @@ static int compare_config(world_model_job *job) {
     option_list list = {0};
     option_extras extras;
     int code = read_config(run_folder_file(&job->run, "config.yaml", path, sizeof path), &before, &list, &extras);
-    if (code == EXIT_OK && config_print_differences(stderr, &world_model_schema, &before, &extras, &job->settings, &job->env_options,
-                                                    world_model_passing) > 0) {
-        code = program_fail(EXIT_CONFIG, "%s holds a run with another config, see above; --fresh replaces it, --out=DIR writes elsewhere",
-                            job->run.path);
+    if (code == EXIT_OK && config_print_differences(stderr, &world_model_schema, &before, &extras, &job->settings,
+                                                    &job->env_options, world_model_passing) > 0) {
+        code = program_fail(
+            EXIT_CONFIG,
+            "%s holds a run with another config, see above; --fresh replaces it, --out=DIR writes elsewhere",
+            job->run.path);
     }
     options_list_free(&list);
     return code;
@@ -56,13 +60,16 @@ static int load(world_model_job *job, const char *path) {
     if (status != RV_OK) return unusable(status, path, rv_checkpoint_message(job->checkpoint));
     const char *hash = rv_checkpoint_get(job->checkpoint, "data_sha256");
     if (!hash || strcmp(hash, job->data_hash) != 0) {
-        return program_fail(EXIT_DATA, "%s was trained on other data than the environment gives now; --fresh begins the run anew", path);
+        return program_fail(EXIT_DATA,
+                            "%s was trained on other data than the environment gives now; --fresh begins the run anew",
+                            path);
     }
     char kind[64];
     const char *device = rv_checkpoint_get(job->checkpoint, "device");
     world_model_device_kind(job, kind);
     if (!device || strcmp(device, kind) != 0) {
-        return program_fail(EXIT_CONFIG, "the run was begun on the device %s, this is %s; --device=%s goes on, --fresh begins anew",
+        return program_fail(EXIT_CONFIG,
+                            "the run was begun on the device %s, this is %s; --device=%s goes on, --fresh begins anew",
                             device ? device : "(unknown)", kind, device ? device : "auto");
     }
     int32_t updates;
@@ -83,29 +90,35 @@ static int resume_metrics(world_model_job *job) {
     int code = history_read(h, path, updates, &offset);
     if (code != EXIT_OK) return code;
     if (h->count == 0 || (int64_t)h->step[h->count - 1] != updates) {
-        return program_fail(EXIT_IO, "%s lacks update %lld, where the checkpoint stands; --fresh begins the run anew", path, (long long)updates);
+        return program_fail(EXIT_IO, "%s lacks update %lld, where the checkpoint stands; --fresh begins the run anew",
+                            path, (long long)updates);
     }
     return run_folder_cut_metrics(&job->run, offset);
 }
 
 int world_model_resume(world_model_job *job) {
     char path[RUN_PATH_SIZE];
-    if (job->run.state == RUN_NEW || !run_folder_has(&job->run, checkpoint_name)) return run_folder_cut_metrics(&job->run, 0);
+    if (job->run.state == RUN_NEW || !run_folder_has(&job->run, checkpoint_name)) {
+        return run_folder_cut_metrics(&job->run, 0);
+    }
     int code = load(job, run_folder_file(&job->run, checkpoint_name, path, sizeof path));
     if (code == EXIT_OK) code = resume_metrics(job);
     if (code != EXIT_OK) return code;
     char done[32], all[32];
-    printf("resuming    after %s of %s updates\n", progress_count(world_model_updates(job), done), progress_count(job->settings.train_steps, all));
+    printf("resuming    after %s of %s updates\n", progress_count(world_model_updates(job), done),
+           progress_count(job->settings.train_steps, all));
     return EXIT_OK;
 }
 
-/* ---- the state ------------------------------------------------------------------------------------------------------ */
+/* ---- the state ------------------------------------------------------------------------------------------- */
 
 static int hash_file(sha256 *hash, const char *path) {
     char block[1 << 16];
     FILE *file = fopen(path, "re");
     if (!file) return program_fail(EXIT_IO, "cannot read %s", path);
-    for (size_t got = fread(block, 1, sizeof block, file); got > 0; got = fread(block, 1, sizeof block, file)) sha256_add(hash, block, got);
+    for (size_t got = fread(block, 1, sizeof block, file); got > 0; got = fread(block, 1, sizeof block, file)) {
+        sha256_add(hash, block, got);
+    }
     bool bad = ferror(file) != 0;
     fclose(file);
     return bad ? program_fail(EXIT_IO, "cannot read %s", path) : EXIT_OK;
@@ -127,7 +140,7 @@ int world_model_state_hash(world_model_job *job, char text[65]) {
     return code;
 }
 
-/* ---- a run, for those who use it --------------------------------------------------------------------------------------- */
+/* ---- a run, for those who use it ------------------------------------------------------------------------- */
 
 int world_model_open_run(world_model_job *job, const char *folder) {
     char path[RUN_PATH_SIZE];
@@ -137,7 +150,9 @@ int world_model_open_run(world_model_job *job, const char *folder) {
     run_folder_file(&job->run, "config.yaml", path, sizeof path);
     if (access(path, F_OK) != 0) return program_fail(EXIT_IO, "%s is no run: it has no config.yaml", folder);
     int code = config_read_file(path, &job->list);
-    if (code == EXIT_OK) code = options_apply(&world_model_schema, &job->list, &job->settings, job->origins, &job->env_options);
+    if (code == EXIT_OK) {
+        code = options_apply(&world_model_schema, &job->list, &job->settings, job->origins, &job->env_options);
+    }
     if (code != EXIT_OK) return code;
     if (device) job->settings.device = device;
     code = world_model_make_envs(job);
@@ -152,5 +167,6 @@ int world_model_open_run(world_model_job *job, const char *folder) {
     if (status == RV_OK) status = rv_world_model_checkpoint(job->model, "model/", job->checkpoint);
     if (status == RV_OK) status = rv_checkpoint_load(job->checkpoint, path);
     if (status == RV_OK) return EXIT_OK;
-    return program_fail(program_code(status), "%s: %s", path, job->checkpoint ? rv_checkpoint_message(job->checkpoint) : "out of memory");
+    return program_fail(program_code(status), "%s: %s", path,
+                        job->checkpoint ? rv_checkpoint_message(job->checkpoint) : "out of memory");
 }

@@ -33,7 +33,9 @@ void world_model_release(world_model_job *job) {
 
 int world_model_open_device(world_model_job *job) {
     rv_status status = rv_device_open(job->settings.device, NULL, &job->device);
-    if (status != RV_OK) return program_fail(EXIT_DEVICE, "%s", job->device ? rv_device_message(job->device) : "out of memory");
+    if (status != RV_OK) {
+        return program_fail(EXIT_DEVICE, "%s", job->device ? rv_device_message(job->device) : "out of memory");
+    }
     printf("device      %s, %s\n", rv_device_name(job->device), rv_device_description(job->device));
     return EXIT_OK;
 }
@@ -102,9 +104,12 @@ int world_model_make_envs(world_model_job *job) {
     if (s->data_policy != RV_POLICY_RANDOM && !rv_env_table_of(job->env)->scripted) {
         return program_fail(EXIT_CONFIG, "%s has no scripted policy; use --data.policy=random", s->env);
     }
-    if (s->validation <= 0 && s->patience > 0) return program_fail(EXIT_CONFIG, "train.patience needs data.validation above 0");
+    if (s->validation <= 0 && s->patience > 0) {
+        return program_fail(EXIT_CONFIG, "train.patience needs data.validation above 0");
+    }
     if (s->eval_horizon > s->eval_steps) {
-        return program_fail(EXIT_CONFIG, "eval.horizon is %lld, beyond eval.steps of %lld", (long long)s->eval_horizon, (long long)s->eval_steps);
+        return program_fail(EXIT_CONFIG, "eval.horizon is %lld, beyond eval.steps of %lld", (long long)s->eval_horizon,
+                            (long long)s->eval_steps);
     }
     return EXIT_OK;
 }
@@ -134,7 +139,9 @@ static int collect_into(world_model_job *job, rv_env *env, rv_collect_options op
     options.user = &shown;
     status = rv_collect_world_model_data(env, &options, *data);
     progress_end(&shown.progress);
-    if (status == RV_CANCELLED) return program_fail(EXIT_INTERRUPTED, "interrupted while collecting: there is nothing to save yet");
+    if (status == RV_CANCELLED) {
+        return program_fail(EXIT_INTERRUPTED, "interrupted while collecting: there is nothing to save yet");
+    }
     if (status != RV_OK) return failed(status, rv_dataset_message(*data));
     if (rv_dataset_steps(*data) == 0) return program_fail(EXIT_DATA, "no data was collected");
     return EXIT_OK;
@@ -181,7 +188,8 @@ static rv_collect_options evaluation_policy(const world_model_settings *s, rv_en
                                 .seed = seed};
 }
 
-int world_model_collect_episodes(world_model_job *job, rv_env *env, int64_t episodes, int64_t steps, uint64_t seed, rv_dataset **data) {
+int world_model_collect_episodes(world_model_job *job, rv_env *env, int64_t episodes, int64_t steps, uint64_t seed,
+                                 rv_dataset **data) {
     rv_collect_options options = evaluation_policy(&job->settings, env, seed);
     options.size = sizeof options;
     rv_status status = rv_dataset_create(job->spaces.observation_size, job->spaces.action_size, data);
@@ -191,7 +199,8 @@ int world_model_collect_episodes(world_model_job *job, rv_env *env, int64_t epis
 
 static int collect_held_out(world_model_job *job) {
     const world_model_settings *s = &job->settings;
-    rv_collect_options options = evaluation_policy(s, job->held_out_env, (uint64_t)s->seed + (UINT64_C(1) << 32)); /* far from training's */
+    rv_collect_options options =
+        evaluation_policy(s, job->held_out_env, (uint64_t)s->seed + (UINT64_C(1) << 32)); /* far from training's */
     options.steps = s->eval_episodes * s->eval_steps;
     return collect_into(job, job->held_out_env, options, &job->held_out);
 }
@@ -201,8 +210,13 @@ static int split(world_model_job *job) {
     rv_dataset *train = NULL;
     if (job->settings.validation <= 0) return EXIT_OK;
     rv_status status = rv_dataset_create(job->spaces.observation_size, job->spaces.action_size, &train);
-    if (status == RV_OK) status = rv_dataset_create(job->spaces.observation_size, job->spaces.action_size, &job->validation);
-    if (status == RV_OK) status = rv_dataset_split(job->data, job->settings.validation, (uint64_t)job->settings.seed, train, job->validation);
+    if (status == RV_OK) {
+        status = rv_dataset_create(job->spaces.observation_size, job->spaces.action_size, &job->validation);
+    }
+    if (status == RV_OK) {
+        status =
+            rv_dataset_split(job->data, job->settings.validation, (uint64_t)job->settings.seed, train, job->validation);
+    }
     if (status != RV_OK) {
         rv_dataset_destroy(train);
         return failed(status, rv_dataset_message(job->validation));
@@ -210,7 +224,8 @@ static int split(world_model_job *job) {
     rv_dataset_destroy(job->data);
     job->data = train;
     if (rv_dataset_steps(job->validation) > 0) return EXIT_OK;
-    return program_fail(EXIT_DATA, "a single episode cannot be split; set data.validation to 0 or collect more with data.steps");
+    return program_fail(EXIT_DATA,
+                        "a single episode cannot be split; set data.validation to 0 or collect more with data.steps");
 }
 
 /* Transitions from a file, which must be of the environment's sizes: it is what the model is judged in. */
@@ -219,14 +234,19 @@ int world_model_load_data(world_model_job *job) {
     if (!path || job->data) return EXIT_OK;
     rv_status status = rv_dataset_load(path, &job->data);
     if (status != RV_OK) {
-        int code = status == RV_IO_FAILED || access(path, R_OK) != 0 ? EXIT_IO : status == RV_OUT_OF_MEMORY ? EXIT_DEVICE : EXIT_DATA;
+        int code = status == RV_IO_FAILED || access(path, R_OK) != 0 ? EXIT_IO
+                   : status == RV_OUT_OF_MEMORY                      ? EXIT_DEVICE
+                                                                     : EXIT_DATA;
         return program_fail(code, "%s", job->data ? rv_dataset_message(job->data) : "out of memory");
     }
     const rv_transitions t = rv_dataset_transitions(job->data);
     if (t.observation_size == job->spaces.observation_size && t.action_size == job->spaces.action_size) return EXIT_OK;
-    return program_fail(EXIT_DATA, "%s has observations of %lld and actions of %lld columns, %s has %lld and %lld; env.name says which environment",
-                        path, (long long)t.observation_size, (long long)t.action_size, job->settings.env, (long long)job->spaces.observation_size,
-                        (long long)job->spaces.action_size);
+    return program_fail(
+        EXIT_DATA,
+        "%s has observations of %lld and actions of %lld columns, %s has %lld and %lld; "
+                        "env.name says which environment",
+        path, (long long)t.observation_size, (long long)t.action_size, job->settings.env,
+        (long long)job->spaces.observation_size, (long long)job->spaces.action_size);
 }
 
 int world_model_save_data(world_model_job *job) {
@@ -238,8 +258,11 @@ int world_model_save_data(world_model_job *job) {
 
 static int collect_data(world_model_job *job) {
     const world_model_settings *s = &job->settings;
-    rv_collect_options options = {.steps = s->data_steps, .episodes = s->data_episodes, .policy = (rv_policy)s->data_policy,
-                                  .noise = s->data_noise > 0 ? s->data_noise : -1, .seed = (uint64_t)s->seed};
+    rv_collect_options options = {.steps = s->data_steps,
+                                  .episodes = s->data_episodes,
+                                  .policy = (rv_policy)s->data_policy,
+                                  .noise = s->data_noise > 0 ? s->data_noise : -1,
+                                  .seed = (uint64_t)s->seed};
     return collect_into(job, job->env, options, &job->data);
 }
 
@@ -253,9 +276,10 @@ int world_model_collect(world_model_job *job) {
     if (code != EXIT_OK) return code;
     job->collect_seconds = program_seconds() - begun;
     char steps[32], held[32];
-    printf("data        %s steps in %lld episodes, and %s held out in %lld (%.2f s)\n", progress_count(rv_dataset_steps(job->data), steps),
-           (long long)rv_dataset_episodes(job->data), progress_count(rv_dataset_steps(job->held_out), held),
-           (long long)rv_dataset_episodes(job->held_out), job->collect_seconds);
+    printf("data        %s steps in %lld episodes, and %s held out in %lld (%.2f s)\n",
+           progress_count(rv_dataset_steps(job->data), steps), (long long)rv_dataset_episodes(job->data),
+           progress_count(rv_dataset_steps(job->held_out), held), (long long)rv_dataset_episodes(job->held_out),
+           job->collect_seconds);
     return EXIT_OK;
 }
 
@@ -287,8 +311,8 @@ int world_model_make_model(world_model_job *job, const rv_transitions *data) {
     if (status == RV_OK) status = rv_world_model_normalise_by(job->model, data);
     if (status != RV_OK) return failed(status, rv_world_model_message(job->model));
     char weights[32];
-    printf("model       %s weights, latent of %lld\n", progress_count(rv_params_size(rv_world_model_params(job->model)), weights),
-           (long long)s->latent);
+    printf("model       %s weights, latent of %lld\n",
+           progress_count(rv_params_size(rv_world_model_params(job->model)), weights), (long long)s->latent);
     return EXIT_OK;
 }
 
@@ -353,14 +377,16 @@ static int64_t longest_episode(const rv_dataset *data) {
 static int calibrate_on(world_model_job *job, const rv_dataset *data) {
     int64_t horizon = job->settings.eval_horizon < RV_STRETCH_STEPS ? job->settings.eval_horizon : RV_STRETCH_STEPS;
     if (longest_episode(data) < horizon) horizon = longest_episode(data);
-    const rv_evaluate_options options = {.size = sizeof options, .horizon = horizon, .seed = (uint64_t)job->settings.seed};
+    const rv_evaluate_options options = {
+        .size = sizeof options, .horizon = horizon, .seed = (uint64_t)job->settings.seed};
     rv_status status = rv_calibrate_world_model(job->model, data, &options);
     return status == RV_OK ? EXIT_OK : failed(status, rv_world_model_message(job->model));
 }
 
 int world_model_calibrate(world_model_job *job) {
     const world_model_settings *s = &job->settings;
-    const uint64_t seed = (uint64_t)s->seed + (UINT64_C(1) << 62); /* far from those of training and of any evaluation */
+    const uint64_t seed =
+        (uint64_t)s->seed + (UINT64_C(1) << 62); /* far from those of training and of any evaluation */
     rv_env *env = NULL;
     rv_dataset *data = NULL;
     int code = world_model_make_env(job, s->eval_episodes, &env);
@@ -371,7 +397,8 @@ int world_model_calibrate(world_model_job *job) {
     return code;
 }
 
-int world_model_evaluate(world_model_job *job, const rv_dataset *held_out, const rv_evaluate_options *options, rv_evaluation **evaluation) {
+int world_model_evaluate(world_model_job *job, const rv_dataset *held_out, const rv_evaluate_options *options,
+                         rv_evaluation **evaluation) {
     rv_transitions data = rv_dataset_transitions(job->data);
     rv_status status = rv_evaluate_world_model(job->model, &data, held_out, options, evaluation);
     if (status == RV_OK) return EXIT_OK;

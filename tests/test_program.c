@@ -173,11 +173,13 @@ static void checkpoint_loads_again(void **unused) {
     rv_dataset_create(4, 1, &train);
     rv_dataset_create(4, 1, &held_out);
     assert_int_equal(rv_env_create("continuous_cartpole", 8, NULL, 0, &env), RV_OK);
-    rv_collect_options collect = {.size = sizeof collect, .steps = 1200, .policy = RV_POLICY_MIXED, .noise = 0.3, .seed = 0};
+    rv_collect_options collect = {
+        .size = sizeof collect, .steps = 1200, .policy = RV_POLICY_MIXED, .noise = 0.3, .seed = 0};
     assert_int_equal(rv_collect_world_model_data(env, &collect, train), RV_OK);
     rv_env_destroy(env);
     assert_int_equal(rv_env_create("continuous_cartpole", 3, NULL, 0, &env), RV_OK);
-    collect = (rv_collect_options){.size = sizeof collect, .steps = 210, .policy = RV_POLICY_SCRIPTED, .noise = 0.3, .seed = UINT64_C(1) << 32};
+    collect = (rv_collect_options){
+        .size = sizeof collect, .steps = 210, .policy = RV_POLICY_SCRIPTED, .noise = 0.3, .seed = UINT64_C(1) << 32};
     assert_int_equal(rv_collect_world_model_data(env, &collect, held_out), RV_OK);
     rv_env_destroy(env);
 
@@ -192,7 +194,8 @@ static void checkpoint_loads_again(void **unused) {
         double written = json_number_value(json_object_get(json_object_get(summary, "change_r2"), names[d]));
         assert_true(written != 0.0);
         assert_true(fabs(written - evaluation->change_r2[d]) <= 1e-6 * fabs(written));
-        json_t *ahead = json_object_get(json_object_get(json_object_get(summary, "open_loop_15"), "model_rmse"), names[d]);
+        json_t *ahead =
+            json_object_get(json_object_get(json_object_get(summary, "open_loop_15"), "model_rmse"), names[d]);
         written = json_number_value(ahead);
         assert_true(fabs(written - evaluation->model_rmse[14 * 4 + d]) <= 1e-6 * written);
     }
@@ -210,10 +213,12 @@ static void checkpoint_loads_again(void **unused) {
 static pid_t begin_long_run(void) {
     pid_t child = fork();
     if (child != 0) return child;
-    int out = open("out.txt", O_WRONLY | O_CREAT | O_TRUNC, 0666), err = open("err.txt", O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    int out = open("out.txt", O_WRONLY | O_CREAT | O_TRUNC, 0666),
+        err = open("err.txt", O_WRONLY | O_CREAT | O_TRUNC, 0666);
     dup2(out, STDOUT_FILENO);
     dup2(err, STDERR_FILENO);
-    execl(program, program, "train", "world_model", "--train.steps=100000000", "--data.steps=500", "--out=long", "--fresh", (char *)NULL);
+    execl(program, program, "train", "world_model", "--train.steps=100000000", "--data.steps=500", "--out=long",
+          "--fresh", (char *)NULL);
     _exit(127);
 }
 
@@ -223,7 +228,9 @@ static void interrupt_saves(void **unused) {
     unlink("long/metrics.jsonl");
     pid_t child = begin_long_run();
     assert_true(child > 0);
-    for (int tick = 0; tick < 6000 && (stat("long/metrics.jsonl", &about) != 0 || about.st_size == 0); tick++) usleep(10000);
+    for (int tick = 0; tick < 6000 && (stat("long/metrics.jsonl", &about) != 0 || about.st_size == 0); tick++) {
+        usleep(10000);
+    }
     assert_true(about.st_size > 0); /* it trains */
 
     int status = 0;
@@ -246,8 +253,10 @@ static void interrupt_saves(void **unused) {
 
 static void divergence_is_numeric(void **unused) {
     (void)unused;
-    assert_int_equal(run("train world_model " SMALL "--out=c --fresh --train.learning_rate=10 --train.clip=1e9 --train.kl_weight=1000 "
-                         "--train.steps=3000"), 6);
+    assert_int_equal(run("train world_model " SMALL
+                         "--out=c --fresh --train.learning_rate=10 --train.clip=1e9 --train.kl_weight=1000 "
+                         "--train.steps=3000"),
+                     6);
     expect("err.txt", "train.learning_rate");
     assert_int_not_equal(access("c/checkpoints/last.safetensors", F_OK), 0); /* nothing poisoned is saved */
 }

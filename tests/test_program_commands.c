@@ -12,7 +12,8 @@ static void train(void **unused) {
 
 static void help_everywhere(void **unused) {
     (void)unused;
-    static const char *const names[] = {"eval", "imagine", "plot", "inspect", "config", "envs", "env-check", "train", "devices"};
+    static const char *const names[] = {"eval", "imagine",   "plot",  "inspect", "config",
+                                        "envs", "env-check", "train", "devices"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char line[64];
         snprintf(line, sizeof line, "%s --help", names[i]);
@@ -21,7 +22,9 @@ static void help_everywhere(void **unused) {
         expect("out.txt", line);
         expect_empty("err.txt");
         snprintf(line, sizeof line, "%s --no_such_key=1", names[i]);
-        if (strcmp(names[i], "env-check") != 0) assert_int_equal(run(line), 2); /* there it would be an option of an environment */
+        if (strcmp(names[i], "env-check") != 0) {
+            assert_int_equal(run(line), 2); /* there it would be an option of an environment */
+        }
     }
     assert_int_equal(run("eval"), 2);
     assert_int_equal(run("imagine"), 2);
@@ -44,8 +47,9 @@ static returns last_line(void) {
     char *text = read_file("out.txt");
     text[strlen(text) - 1] = '\0';
     char *line = strrchr(text, '\n') + 1;
-    assert_int_equal(sscanf(line, "return mean %lf std %lf n %d; predicted mean %lf std %lf", &r.mean, &r.deviation, &r.episodes, &r.predicted,
-                            &r.predicted_deviation), 5);
+    assert_int_equal(sscanf(line, "return mean %lf std %lf n %d; predicted mean %lf std %lf", &r.mean, &r.deviation,
+                            &r.episodes, &r.predicted, &r.predicted_deviation),
+                     5);
     free(text);
     return r;
 }
@@ -119,7 +123,7 @@ static void drawn_again(void **unused) {
     expect("err.txt", "evaluation.json");
 }
 
-/* ---- inspect ------------------------------------------------------------------------------------------------------- */
+/* ---- inspect --------------------------------------------------------------------------------------------- */
 
 static void what_a_checkpoint_holds(void **unused) {
     (void)unused;
@@ -150,15 +154,22 @@ static void what_a_checkpoint_holds(void **unused) {
 static void what_an_archive_holds(void **unused) {
     (void)unused;
     assert_int_equal(run("inspect " RV_TEST_DIR "/golden/archive.npz"), 0);
-    expect("out.txt", "reward                                       <f4    [5]                         0           2           4\n");
-    expect("out.txt", "observation                                  <f8    [2, 3]                      1           2           3  1 not finite\n");
-    expect("out.txt", "first                                        |b1    [2]                         0         0.5           1\n");
+    expect(
+        "out.txt",
+        "reward                                       <f4    [5]                         0           2           4\n");
+    expect(
+        "out.txt",
+        "observation                                  <f8    [2, 3]                      1           2           3  "
+                      "1 not finite\n");
+    expect(
+        "out.txt",
+        "first                                        |b1    [2]                         0         0.5           1\n");
     assert_int_equal(system("head -c 600 " RV_TEST_DIR "/golden/archive.npz >cut.npz"), 0);
     assert_int_equal(run("inspect cut.npz"), 7);
     expect("err.txt", "cut off");
 }
 
-/* ---- terminals -------------------------------------------------------------------------------------------------------- */
+/* ---- terminals ------------------------------------------------------------------------------------------- */
 
 /* The program with its stderr on a terminal so wide; what it drew. */
 static char *run_on_terminal(unsigned short columns, const char *arguments) {
@@ -180,7 +191,9 @@ static char *run_on_terminal(unsigned short columns, const char *arguments) {
     }
     close(other);
     size_t at = 0;
-    for (ssize_t got = 1; got > 0 && at < (1 << 16) - 1; at += got > 0 ? (size_t)got : 0) got = read(terminal, drawn + at, (1 << 16) - 1 - at);
+    for (ssize_t got = 1; got > 0 && at<(1 << 16) - 1; at += got> 0 ? (size_t)got : 0) {
+        got = read(terminal, drawn + at, (1 << 16) - 1 - at);
+    }
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);

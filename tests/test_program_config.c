@@ -24,7 +24,8 @@ static void bad_files(void **unused) {
         {"train:\n  learning_rate: .inf\n", 3, "must be a number"},
         {"train:\n  learning_rate:\n", 3, "bad.yaml:2: train.learning_rate has no value"},
         {"train:\n  learning_rate: ~\n", 3, "has no value"},
-        {"data:\n  policy: clever\n", 3, "bad.yaml:2: data.policy is \"clever\", must be one of: random scripted mixed"},
+        {"data:\n  policy: clever\n", 3,
+         "bad.yaml:2: data.policy is \"clever\", must be one of: random scripted mixed"},
         {"model:\n  continue: yes\n", 3, "bad.yaml:2: model.continue is \"yes\", must be true or false"},
         {"model:\n  vae_hidden: [128, [64]]\n", 3, "a list holds plain values only"},
         {"model:\n  vae_hidden: [1,2,3,4,5,6,7,8]\n", 3, "up to seven"},
@@ -54,7 +55,9 @@ static void bad_files(void **unused) {
         write_file("bad.yaml", cases[i].text);
         int code = run("train bad.yaml --out=never");
         char *said = read_file("err.txt");
-        if (code != cases[i].code || !strstr(said, cases[i].words)) fail_msg("\"%s\" exits with %d and says:\n%s", cases[i].text, code, said);
+        if (code != cases[i].code || !strstr(said, cases[i].words)) {
+            fail_msg("\"%s\" exits with %d and says:\n%s", cases[i].text, code, said);
+        }
         free(said);
     }
     assert_int_equal(run("train missing.yaml"), 7);
@@ -82,9 +85,11 @@ static void expect_config(const char *folder, const char *line) {
 
 static void a_file_and_flags(void **unused) {
     (void)unused;
-    write_file("good.yaml", "# a small run\nconfig: course\ndevice: cpu\nseed: 0x10\nenv: {name: continuous_cartpole, force: 9.5}\n"
-                            "data.steps: 6e2\ntrain:\n  steps: 20\n  batch: 8\n  learning_rate: 1e-4\nmodel:\n  vae_hidden: [32, 16]\n"
-                            "eval: {episodes: 2, steps: 60, horizon: 10}\nlog.every: 10\n");
+    write_file(
+        "good.yaml",
+        "# a small run\nconfig: course\ndevice: cpu\nseed: 0x10\nenv: {name: continuous_cartpole, force: 9.5}\n"
+        "data.steps: 6e2\ntrain:\n  steps: 20\n  batch: 8\n  learning_rate: 1e-4\nmodel:\n  vae_hidden: [32, 16]\n"
+        "eval: {episodes: 2, steps: 60, horizon: 10}\nlog.every: 10\n");
     assert_int_equal(run("train good.yaml --out=file --fresh --train.batch=16"), 3); /* no hexadecimal */
     expect("err.txt", "good.yaml:4: seed");
     assert_int_equal(system("sed -i s/0x10/16/ good.yaml"), 0);
@@ -111,7 +116,8 @@ static void a_file_and_flags(void **unused) {
 static void odd_folder_names(void **unused) {
     (void)unused;
     assert_int_equal(run("train world_model " SMALL "--out='a: \"b\" #c\\d' --fresh --train.steps=10"), 0);
-    assert_int_equal(run("train world_model " SMALL "--out='a: \"b\" #c\\d' --train.steps=10"), 0); /* its config reads back */
+    assert_int_equal(run("train world_model " SMALL "--out='a: \"b\" #c\\d' --train.steps=10"),
+                     0); /* its config reads back */
     expect("out.txt", "finished");
 }
 
@@ -140,7 +146,8 @@ static void configs_are_the_recipes(void **unused) {
         /* only one group has each of these keys, so the first will do */
         char *text = read_file("out.txt");
         const rv_world_model_recipe *r = rv_world_model_recipe_find(names[i]);
-        const char *data = strstr(text, "\ndata:") + 1, *model = strstr(text, "\nmodel:") + 1, *train = strstr(text, "\ntrain:") + 1;
+        const char *data = strstr(text, "\ndata:") + 1, *model = strstr(text, "\nmodel:") + 1,
+                   *train = strstr(text, "\ntrain:") + 1;
         same(number_of(data, "  steps"), (double)r->data_steps);
         same(number_of(data, "  validation"), r->validation);
         same(number_of(model, "  latent"), (double)r->model.latent_size);
@@ -210,24 +217,29 @@ static void data_of_your_own(void **unused) {
     static const struct {
         const char *file;
         int code;
-    } cases[] = {{"bad_nan.npz", 4}, {"bad_empty.npz", 4}, {"bad_foreign.npz", 4}, {"bad_objects.npz", 4}, {"missing.npz", 7}};
+    } cases[] = {
+        {"bad_nan.npz", 4}, {"bad_empty.npz", 4}, {"bad_foreign.npz", 4}, {"bad_objects.npz", 4}, {"missing.npz", 7}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char arguments[1024];
-        snprintf(arguments, sizeof arguments, "train world_model " SMALL "--out=own --fresh --data.file=" RV_TEST_DIR "/golden/dataset/%s",
+        snprintf(arguments, sizeof arguments,
+                 "train world_model " SMALL "--out=own --fresh --data.file=" RV_TEST_DIR "/golden/dataset/%s",
                  cases[i].file);
         int code = run(arguments);
         if (code != cases[i].code) fail_msg("%s exits with %d", cases[i].file, code);
         expect("err.txt", cases[i].file);
     }
     assert_int_equal(access("own/summary.json", F_OK), 0); /* the run that was to be replaced is still there */
-    assert_int_equal(run("train world_model " SMALL "--out=own --fresh --data.file=own/data.npz --env.name=continuous_pendulum"), 4);
+    assert_int_equal(
+        run("train world_model " SMALL "--out=own --fresh --data.file=own/data.npz --env.name=continuous_pendulum"), 4);
     expect("err.txt", "env.name");
 }
 
 static void wrapped_environments(void **unused) {
     (void)unused;
-    assert_int_equal(run("train world_model " SMALL "--out=wrapped --fresh --wrap.frame_stack=2 --wrap.action_repeat=2 --wrap.time_limit=40 "
-                         "--wrap.reward_scale=0.5"), 0);
+    assert_int_equal(run("train world_model " SMALL
+                         "--out=wrapped --fresh --wrap.frame_stack=2 --wrap.action_repeat=2 --wrap.time_limit=40 "
+                         "--wrap.reward_scale=0.5"),
+                     0);
     json_t *summary = read_json("wrapped", "summary.json");
     assert_int_equal(json_object_size(json_object_get(summary, "change_r2")), 8);
     json_decref(summary);

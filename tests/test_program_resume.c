@@ -3,9 +3,11 @@
 
 #include <time.h>
 
-#define JOB "train world_model --device=cpu --data.steps=1000 --train.steps=120 --eval.episodes=2 --eval.steps=60 --eval.horizon=15 " \
-            "--train.batch=8 --train.window=3 --model.latent=4 --model.vae_hidden=16 --model.dynamics_hidden=16 "               \
-            "--model.reward_hidden=8 --model.continue_hidden=8 --data.validation=0.2 --log.every=10 --save.seconds=0 "
+#define SIZES "--model.latent=4 --model.vae_hidden=16 --model.dynamics_hidden=16 --model.reward_hidden=8 "
+#define JOB                                                                                                          \
+    "train world_model --device=cpu --data.steps=1000 --train.steps=120 --eval.episodes=2 --eval.steps=60 "          \
+    "--eval.horizon=15 --train.batch=8 --train.window=3 --model.continue_hidden=8 --data.validation=0.2 " SIZES \
+    "--log.every=10 --save.seconds=0 "
 
 static double now(void) {
     struct timespec at;
@@ -125,7 +127,9 @@ static void interrupted_says_how_to_go_on(void **unused) {
     struct stat about = {0};
     unlink("long/metrics.jsonl");
     pid_t child = begin("train world_model --device=cpu --train.steps=100000000 --data.steps=500 --out=long --fresh");
-    for (int tick = 0; tick < 6000 && (stat("long/metrics.jsonl", &about) != 0 || about.st_size == 0); tick++) usleep(10000);
+    for (int tick = 0; tick < 6000 && (stat("long/metrics.jsonl", &about) != 0 || about.st_size == 0); tick++) {
+        usleep(10000);
+    }
     kill(child, SIGTERM);
     assert_int_equal(end(child), 130);
     expect("err.txt", "interrupted after");
@@ -198,7 +202,9 @@ static void damage_is_told(void **unused) {
         assert_int_equal(system(command), 0);
         int code = run(JOB "--out=half");
         char *text = read_file("err.txt");
-        if (code != cases[i].code || !strstr(text, cases[i].words)) fail_msg("after \"%s\" it exits with %d:\n%s", command, code, text);
+        if (code != cases[i].code || !strstr(text, cases[i].words)) {
+            fail_msg("after \"%s\" it exits with %d:\n%s", command, code, text);
+        }
         free(text);
         assert_int_equal(system("rm -rf half && cp -r kept half"), 0);
     }
@@ -231,7 +237,10 @@ static void a_full_disk_loses_nothing(void **unused) {
 static void other_locales_change_nothing(void **unused) {
     (void)unused;
     char line[2048], hash[65];
-    snprintf(line, sizeof line, "LC_ALL=de_DE.UTF-8 LC_NUMERIC=de_DE.UTF-8 COLUMNS=1 '%s' " JOB "--out=german --fresh --train.learning_rate=2e-3 >out.txt 2>err.txt", program);
+    snprintf(line, sizeof line,
+             "LC_ALL=de_DE.UTF-8 LC_NUMERIC=de_DE.UTF-8 COLUMNS=1 '%s' " JOB
+             "--out=german --fresh --train.learning_rate=2e-3 >out.txt 2>err.txt",
+             program);
     assert_int_equal(system(line), 0);
     get_hash("german", hash);
     assert_string_equal(hash, reference);

@@ -43,7 +43,8 @@ static void need(bool truth) {
     if (!truth) abort();
 }
 
-static int read_bytes(const void *data, size_t size, settings *s, option_list *list, option_origin *origins, option_extras *extras) {
+static int read_bytes(const void *data, size_t size, settings *s, option_list *list, option_origin *origins,
+                      option_extras *extras) {
     FILE *file = fmemopen((void *)(uintptr_t)data, size, "r");
     need(file != NULL);
     int code = config_read_stream(file, "fuzz.yaml", list);

@@ -25,8 +25,10 @@
 static const char *program; /* set by the build: the program under test */
 
 /* A small run of a training job. */
-#define SMALL \
-    "--config=course --device=cpu --data.steps=1200 --train.steps=60 --eval.episodes=3 --eval.steps=70 --eval.horizon=20 --train.batch=16 "
+#define SMALL                                                                                                          \
+    "--config=course --device=cpu --data.steps=1200 --train.steps=60 --eval.episodes=3 --eval.steps=70 "                \
+    "--eval.horizon=20 "                                                                                               \
+    "--train.batch=16 "
 
 /* The whole of a file, ended by a zero; NULL where there is none. */
 static inline char *read_file(const char *path) {
