@@ -39,9 +39,8 @@ static void copy_columns(const float *from, int64_t rows, int64_t cols, int64_t 
 }
 
 /* A square of LANES x LANES: lane j of row i becomes lane i of row j. log2(LANES) perfect shuffles do it. */
-static inline void transpose_square(const float *from, int64_t stride, float *to, int64_t to_stride) {
-    vf row[LANES], next[LANES];
-    UNROLL for (int i = 0; i < LANES; i++) row[i] = vload(from + i * stride);
+INLINE void turn_square(vf *row, float *to, int64_t to_rows, int64_t to_stride) {
+    vf next[LANES];
     UNROLL for (int done = 1; done < LANES; done *= 2) {
         UNROLL for (int i = 0; i < LANES / 2; i++) {
             next[2 * i] = vinterleave_low(row[i], row[i + LANES / 2]);
@@ -49,17 +48,31 @@ static inline void transpose_square(const float *from, int64_t stride, float *to
         }
         UNROLL for (int i = 0; i < LANES; i++) row[i] = next[i];
     }
-    UNROLL for (int i = 0; i < LANES; i++) vstore(to + i * to_stride, row[i]);
+    UNROLL for (int i = 0; i < LANES; i++)
+        if (i < to_rows) vstore(to + i * to_stride, row[i]);
 }
 
-/* Up to PANEL rows of `cols` become the columns of one panel, the rest zero. */
+static void transpose_square(const float *from, int64_t stride, float *to) {
+    vf row[LANES];
+    UNROLL for (int i = 0; i < LANES; i++) row[i] = vload(from + i * stride);
+    turn_square(row, to, LANES, PANEL);
+}
+
+/* Fewer rows or columns than a square has: zeros for the rows that are not there. */
+static void transpose_part(const float *from, int64_t rows, int64_t cols, int64_t stride, float *to) {
+    vf row[LANES];
+    UNROLL for (int i = 0; i < LANES; i++) row[i] = i < rows ? vload_part(from + i * stride, cols) : vset(0);
+    turn_square(row, to, cols, PANEL);
+}
+
+/* Up to PANEL rows of `cols` become the columns of one panel; its last vector is filled up with zeros. */
 static void transpose_panel(const float *from, int64_t rows, int64_t cols, int64_t stride, float *to) {
-    for (int64_t i = 0; i < PANEL; i += LANES) {
-        int64_t k = 0;
-        if (i + LANES <= rows)
-            for (; k + LANES <= cols; k += LANES) transpose_square(from + i * stride + k, stride, to + k * PANEL + i, PANEL);
-        for (; k < cols; k++)
-            for (int64_t j = i; j < i + LANES; j++) to[k * PANEL + j] = j < rows ? from[j * stride + k] : 0;
+    for (int64_t i = 0; i < PANEL && i < rows; i += LANES) {
+        for (int64_t k = 0; k < cols; k += LANES) {
+            const float *const square = from + i * stride + k;
+            if (i + LANES <= rows && k + LANES <= cols) transpose_square(square, stride, to + k * PANEL + i);
+            else transpose_part(square, rows - i, cols - k, stride, to + k * PANEL + i);
+        }
     }
 }
 
