@@ -221,7 +221,8 @@ static void cut_pieces(rv_fast_program *program, rv_section *section, bool early
         if (packs && (pack->early != early || (!early && (pack->step < section->first || pack->step >= section->first + section->count)))) continue;
         const double own = packs ? pack_ns(pack) : program->steps[i].ns;
         const int64_t units = packs ? program->kernels->pack_panels(pack) : program->steps[i].units;
-        const int64_t share = units_a_task(own, units);
+        int64_t share = units_a_task(own, units);
+        if (packs && share < units / (4 * program->threads)) share = units / (4 * program->threads); /* rows' pages: few visits */
         for (int64_t first = 0; first < units; first += share) {
             const int64_t last = first + share < units ? first + share : units;
             if (program->tasks) program->tasks[program->task_count] = (rv_task){i, first, last};

@@ -8,7 +8,7 @@
 #include "backends/cpu/simd_matmul.h"
 
 enum { RESET, UPDATE, NEW, GATES };
-enum { WIDTH = GATES * LANES, CHAIN = 128, BLOCK_ROWS = 256 };
+enum { WIDTH = GATES * LANES, CHAIN = 128, BLOCK_ROWS = 64, WEIGHT_FLOATS = 3 << 16 };
 
 /* One weight as the tiles read it: for units [unit, unit + LANES), gate g's vector of row k is at
  * at[k * stride + g * gap]. */
@@ -66,11 +66,12 @@ INLINE void make_gates(const rv_launch *l, int64_t row, int64_t unit, int64_t n,
     }
 }
 
-static void gru_rows(const rv_step *step, int64_t first, int64_t last, float *scratch) {
+/* Rows [first, last) of units [unit, end). */
+static void gru_block(const rv_step *step, int64_t first, int64_t last, int64_t unit, int64_t end, float *scratch) {
     const rv_launch *l = &step->launch;
     const int64_t hidden = l->input[1].cols;
     float *const from_x = scratch, *const from_h = from_x + BLOCK_ROWS * WIDTH;
-    for (int64_t unit = 0; unit < hidden; unit += LANES) {
+    for (; unit < end; unit += LANES) {
         float bias[2][WIDTH];
         for (int i = 0; i < 2; i++) gather_bias(&l->input[4 + i], hidden, unit, hidden - unit, bias[i]);
         gate_sums(&l->input[0], first, last, weight_at(&l->input[2], step->packed[0], unit), bias[0], from_x);
@@ -80,9 +81,14 @@ static void gru_rows(const rv_step *step, int64_t first, int64_t last, float *sc
     }
 }
 
+/* Some units' weights stay in L2 while all rows pass by, BLOCK_ROWS of them at a time. */
 static void gru_cell_run(const rv_step *step, int64_t first, int64_t last, void *scratch) {
-    for (int64_t row = first; row < last; row += BLOCK_ROWS)
-        gru_rows(step, row, row + BLOCK_ROWS < last ? row + BLOCK_ROWS : last, scratch);
+    const int64_t depth = step->launch.input[0].cols + step->launch.input[1].cols, hidden = step->launch.input[1].cols;
+    const int64_t fit = WEIGHT_FLOATS / (depth * WIDTH), share = (fit > 1 ? fit : 1) * LANES;
+    for (int64_t unit = 0; unit < hidden; unit += share)
+        for (int64_t row = first; row < last; row += BLOCK_ROWS)
+            gru_block(step, row, row + BLOCK_ROWS < last ? row + BLOCK_ROWS : last, unit,
+                      unit + share < hidden ? unit + share : hidden, scratch);
 }
 
 /* A last vector of units must not run over into the next gate; and many rows pay for bringing the gates together. */

@@ -76,21 +76,32 @@ static void transpose_panel(const float *from, int64_t rows, int64_t cols, int64
     }
 }
 
-void RV_NAME(rv_pack_run)(const rv_pack *pack, int64_t first, int64_t last) {
-    const int64_t width = pack_width(pack), depth = pack_depth(pack), hidden = pack->cols / 3;
-    for (int64_t panel = first; panel < last; panel++) {
-        float *const to = pack->to + panel * width * depth;
-        if (pack->packing == RV_PACK_TRANSPOSED) {
-            const int64_t row = panel * PANEL;
-            transpose_panel(pack->from + row * pack->stride, pack->rows - row, pack->cols, pack->stride, to);
-        } else if (pack->packing == RV_PACK_PANELS) {
-            copy_columns(pack->from + panel * PANEL, depth, pack->cols - panel * PANEL, pack->stride, to, PANEL);
-        } else {
-            const int64_t unit = panel * LANES, count = hidden - unit < LANES ? hidden - unit : LANES;
-            for (int64_t k = 0; k < depth; k++)
+/* The gates' panels, all of them for a few rows before the next few: a row's pages are visited once. */
+static void pack_gates(const rv_pack *pack, int64_t first, int64_t last) {
+    const int64_t width = 3 * LANES, depth = pack->rows, hidden = pack->cols / 3;
+    for (int64_t k = 0; k < depth; k += 16) {
+        for (int64_t panel = first; panel < last; panel++) {
+            const int64_t unit = panel * LANES;
+            float *to = pack->to + (panel * depth + k) * width;
+            for (int64_t row = k; row < k + 16 && row < depth; row++, to += width)
                 for (int g = 0; g < 3; g++)
-                    vstore(to + k * width + g * LANES, vload_part(pack->from + k * pack->stride + g * hidden + unit, count));
+                    vstore(to + g * LANES, vload_part(pack->from + row * pack->stride + g * hidden + unit, hidden - unit));
         }
+    }
+}
+
+void RV_NAME(rv_pack_run)(const rv_pack *pack, int64_t first, int64_t last) {
+    const int64_t depth = pack_depth(pack);
+    if (pack->packing == RV_PACK_GATES) {
+        pack_gates(pack, first, last);
+        return;
+    }
+    for (int64_t panel = first; panel < last; panel++) {
+        const int64_t column = panel * PANEL;
+        float *const to = pack->to + column * depth;
+        if (pack->packing == RV_PACK_TRANSPOSED)
+            transpose_panel(pack->from + column * pack->stride, pack->rows - column, depth, pack->stride, to);
+        else copy_columns(pack->from + column, depth, pack->cols - column, pack->stride, to, PANEL);
     }
 }
 
