@@ -91,6 +91,7 @@ static void test_cases_and_threads(void **state) {
     for (int i = 0; i < cases->count; i++) {
         const rv_case *item = &cases->items[i];
         if (item->flags & RV_CASE_LARGE) continue;
+        if (RV_SLOW_RUN && (item->flags & (RV_CASE_TALL | RV_CASE_STRIDED)) != RV_CASE_TALL) continue; /* not cut */
         for (int mode = 0; mode < 2; mode++) {
             if (mode == RV_CASE_GRADIENT && rv_case_differentiable(item) == 0) continue;
             if (!differs(item, mode, threads)) continue;

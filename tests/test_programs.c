@@ -14,7 +14,8 @@
 #include "reverie/random.h"
 #include "tests/support/suite.h"
 
-enum { ARRAYS = 4, LENGTH = 28, SINKS = 4, PROGRAMS = 3000, TALL_PROGRAMS = 25, RUNS = 3 };
+enum { ARRAYS = 4, LENGTH = 28, SINKS = 4, RUNS = 3 };
+enum { PROGRAMS = RV_SLOW_RUN ? 300 : 3000, TALL_PROGRAMS = RV_SLOW_RUN ? 5 : 25 };
 
 /* Rows come in this unit: 1, or so many that the fast device cuts them into slices. */
 static int unit = 1;

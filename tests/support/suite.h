@@ -11,6 +11,13 @@
 
 #include "reverie/device.h"
 
+/* Under a sanitizer the same code runs many times slower: fewer devices and programs then, but every op. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define RV_SLOW_RUN 1
+#else
+#define RV_SLOW_RUN 0
+#endif
+
 /* Asserts RV_OK and shows the object's message where it is not. */
 #define assert_ok(status, message)                                                                      \
     do {                                                                                                \
