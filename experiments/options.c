@@ -219,6 +219,7 @@ static int read_value(const option *o, const option_entry *entry, void *settings
         return EXIT_OK;
     case KIND_TEXT:
         if (!text[0]) return bad_value(o, entry, "a text that is not empty");
+        if (strlen(text) >= OPTION_TEXT_MAX) return bad_value(o, entry, "a text of less than 1,024 bytes");
         if (!is_utf8(text)) return bad_value(o, entry, "a text in UTF-8");
         *(const char **)field = text;
         return EXIT_OK;

@@ -21,7 +21,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum { OPTION_SIZES_MAX = 7, OPTION_MAX = 64, OPTION_EXTRAS = 32 };
+enum { OPTION_SIZES_MAX = 7, OPTION_MAX = 64, OPTION_EXTRAS = 32, OPTION_TEXT_MAX = 1024 /* with its end */ };
 
 typedef struct option_sizes {
     int count;

@@ -75,6 +75,17 @@ static void an_alias_cannot_explode(void **unused) {
     assert_int_equal(run("train bomb.yaml"), 3);
 }
 
+static void a_text_has_its_bounds(void **unused) {
+    (void)unused;
+    FILE *file = fopen("long.yaml", "w");
+    assert_non_null(file);
+    fprintf(file, "env:\n  name: \"%01100d\"\n", 0);
+    fclose(file);
+    assert_int_equal(run("train long.yaml"), 3);
+    expect("err.txt", "long.yaml:2: env.name");
+    expect("err.txt", "less than 1,024 bytes");
+}
+
 /* ---- files that are read --------------------------------------------------------------------------------------- */
 
 static void expect_config(const char *folder, const char *line) {
@@ -256,6 +267,7 @@ static void a_dry_run_does_nothing(void **unused) {
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(bad_files),
     cmocka_unit_test(an_alias_cannot_explode),
+        cmocka_unit_test(a_text_has_its_bounds),
     cmocka_unit_test(a_file_and_flags),
     cmocka_unit_test(odd_folder_names),
     cmocka_unit_test(configs_are_the_recipes),
