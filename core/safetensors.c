@@ -221,17 +221,21 @@ static rv_status read_root(rv_safetensors *file, uint64_t data_bytes, rv_error *
     return check_cover(file, data_bytes, error);
 }
 
-/* The reader says so by an empty text, or, where it could not copy a string, by a complaint right behind
- * one that was complete. */
+static bool says_memory(const json_error_t *mistake) {
+    return !mistake->text[0] || json_error_code(mistake) == json_error_out_of_memory;
+}
+
+/* Was it memory that failed, not the text? The reader says so, but where it could not copy a string: then it complains
+ * right behind one that was complete, as it does of wrong text, and only reading again tells the two apart. */
 static bool out_of_memory(const json_error_t *mistake, const char *header, size_t bytes) {
-    if (!mistake->text[0] || json_error_code(mistake) == json_error_out_of_memory) return true;
-    static const char *const complaints[] = {"invalid token", "string or '}' expected"};
+    if (says_memory(mistake)) return true;
     const int at = mistake->position;
-    const bool behind_string = at > 0 && (size_t)at <= bytes && header[at - 1] == '"';
-    for (int i = 0; i < 2; i++) {
-        if (behind_string && strncmp(mistake->text, complaints[i], strlen(complaints[i])) == 0) return true;
-    }
-    return false;
+    if (at < 1 || (size_t)at > bytes || header[at - 1] != '"') return false;
+    json_error_t second;
+    json_t *again = json_loadb(header, bytes, JSON_REJECT_DUPLICATES, &second);
+    if (!again) return says_memory(&second);
+    json_decref(again);
+    return true;
 }
 
 rv_status rv_safetensors_parse(rv_safetensors *file, const rv_allocator *allocator, const char *header,
