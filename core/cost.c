@@ -14,6 +14,15 @@ double rv_launch_flops(const rv_launch *launch) {
         for (int i = 1; i < launch->input_count; i++) k += (double)in[i].cols;
         return 2 * (double)in[0].rows * (double)in[0].cols * k;
     }
+    case RV_OP_BLOCK_LINEAR:
+        return 2 * (double)in[2].rows * (double)in[0].rows * (double)in[0].cols;
+    case RV_OP_BLOCK_LINEAR_BACKWARD: {
+        double blocks = launch->attributes.i[1], own = blocks * (double)launch->attributes.i[2];
+        double rest = (double)in[1].rows - own;
+        return 2 * (double)in[0].rows * (double)in[1].cols * ((out[0].buffer ? own : 0) + (out[1].buffer ? rest : 0));
+    }
+    case RV_OP_BLOCK_LINEAR_WGRAD:
+        return 2 * (double)in[0].rows * (double)out[0].rows * (double)out[0].cols;
     case RV_OP_GRU_CELL:
         return 2 * (double)in[1].rows * 3 * (double)in[1].cols * (double)(in[0].cols + in[1].cols);
     case RV_OP_GRU_CELL_BACKWARD:

@@ -17,6 +17,11 @@ RV_EXPANSION(rms_norm_backward);
 RV_EXPANSION(norm_wgrad);
 RV_EXPANSION(gru_cell);
 RV_EXPANSION(gru_cell_backward);
+RV_EXPANSION(block_linear);
+RV_EXPANSION(block_linear_backward);
+RV_EXPANSION(block_linear_wgrad);
+RV_EXPANSION(block_gru);
+RV_EXPANSION(block_gru_backward);
 RV_EXPANSION(sample_normal);
 RV_EXPANSION(sample_normal_backward);
 RV_EXPANSION(kl_normal);
@@ -30,5 +35,8 @@ RV_EXPANSION(bernoulli_nll_backward);
 RV_EXPANSION(global_norm);
 RV_EXPANSION(adamw);
 RV_EXPANSION(ema);
+
+/* activation(pre) and its slope, by attributes->i[0]. */
+void rv_expand_activation(const rv_attributes *attributes, rv_tensor pre, rv_tensor *out);
 
 #endif

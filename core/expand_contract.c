@@ -10,7 +10,7 @@ static rv_tensor slope_of(rv_activation activation, rv_tensor pre, rv_tensor y) 
     return rv_gradient_of_activation(activation, one, y, RV_NONE);
 }
 
-static void activate(const rv_attributes *attributes, rv_tensor pre, rv_tensor *out) {
+void rv_expand_activation(const rv_attributes *attributes, rv_tensor pre, rv_tensor *out) {
     rv_activation activation = (rv_activation)attributes->i[0];
     out[0] = rv_activate(activation, pre);
     out[1] = slope_of(activation, pre, out[0]);
@@ -20,7 +20,7 @@ RV_EXPANSION(linear) {
     (void)graph;
     rv_tensor pre = rv_matmul(rv_join_cols(in + 2, input_count - 2), in[0], 0, 0);
     if (in[1].graph) pre = rv_add(pre, in[1]);
-    activate(attributes, pre, out);
+    rv_expand_activation(attributes, pre, out);
 }
 
 RV_EXPANSION(linear_wgrad) {
@@ -41,7 +41,7 @@ RV_EXPANSION(layer_norm) {
     rv_tensor rstd = reciprocal_root(rv_mean(rv_square(centred), RV_COLS), attributes->f[0]);
     rv_tensor pre = rv_mul(rv_mul(centred, rstd), in[1]);
     if (in[2].graph) pre = rv_add(pre, in[2]);
-    activate(attributes, pre, out);
+    rv_expand_activation(attributes, pre, out);
     out[2] = mean;
     out[3] = rstd;
 }
@@ -58,7 +58,7 @@ RV_EXPANSION(rms_norm) {
     (void)graph, (void)input_count;
     rv_tensor x = in[0], rstd = reciprocal_root(rv_mean(rv_square(x), RV_COLS), attributes->f[0]);
     rv_tensor pre = rv_mul(rv_mul(x, rstd), in[1]);
-    activate(attributes, pre, out);
+    rv_expand_activation(attributes, pre, out);
     out[2] = rstd;
 }
 

@@ -8,9 +8,9 @@ RV_GRADIENT_RULE(matmul) {
     if (context->wanted[1]) din[1] = tb ? rv_matmul(dy, a, 1, ta) : rv_matmul(a, dy, !ta, 0);
 }
 
-/* What flows to the activation's argument; a slope is part of a gradient, and has none of its own. */
-static rv_tensor d_pre(const rv_gradient_context *context, rv_activation activation) {
+rv_tensor rv_gradient_of_argument(const rv_gradient_context *context) {
     if (context->dout[1].id) rv_gradient_refused(context, NULL);
+    rv_activation activation = (rv_activation)context->attributes->i[0];
     return rv_gradient_of_activation(activation, context->dout[0], context->out[0], context->out[1]);
 }
 
@@ -37,7 +37,7 @@ static void d_linear_inputs(const rv_gradient_context *context, rv_tensor dpre, 
 }
 
 RV_GRADIENT_RULE(linear) {
-    rv_tensor dpre = d_pre(context, (rv_activation)context->attributes->i[0]), dbias;
+    rv_tensor dpre = rv_gradient_of_argument(context), dbias;
     if (context->wanted[0] || context->wanted[1]) {
         din[0] = rv_linear_wgrad(dpre, context->in + 2, context->input_count - 2, &dbias);
         if (context->in[1].id) din[1] = dbias;
@@ -57,7 +57,7 @@ static void d_norm_weights(const rv_gradient_context *context, rv_tensor dpre, r
 }
 
 RV_GRADIENT_RULE(layer_norm) {
-    rv_tensor dpre = d_pre(context, (rv_activation)context->attributes->i[0]), mean = context->out[2],
+    rv_tensor dpre = rv_gradient_of_argument(context), mean = context->out[2],
               rstd = context->out[3];
     rv_tensor x = context->in[0], inputs[] = {dpre, x, context->in[1], mean, rstd};
     d_norm_weights(context, dpre, mean, rstd, din);
@@ -67,7 +67,7 @@ RV_GRADIENT_RULE(layer_norm) {
 }
 
 RV_GRADIENT_RULE(rms_norm) {
-    rv_tensor dpre = d_pre(context, (rv_activation)context->attributes->i[0]), rstd = context->out[2];
+    rv_tensor dpre = rv_gradient_of_argument(context), rstd = context->out[2];
     rv_tensor x = context->in[0], inputs[] = {dpre, x, context->in[1], rstd};
     d_norm_weights(context, dpre, RV_NONE, rstd, din);
     if (!context->wanted[0]) return;

@@ -24,6 +24,8 @@ RV_GRADIENT_RULE(linear);
 RV_GRADIENT_RULE(layer_norm);
 RV_GRADIENT_RULE(rms_norm);
 RV_GRADIENT_RULE(gru_cell);
+RV_GRADIENT_RULE(block_linear);
+RV_GRADIENT_RULE(block_gru);
 RV_GRADIENT_RULE(sample_normal);
 RV_GRADIENT_RULE(kl_normal);
 RV_GRADIENT_RULE(mse);
@@ -36,5 +38,9 @@ RV_GRADIENT_RULE(refused);
 
 /* dy through an activation whose result is y and whose argument was pre. */
 rv_tensor rv_gradient_of_activation(rv_activation activation, rv_tensor dy, rv_tensor y, rv_tensor slope);
+
+/* Of an op that ends in an activation (i[0]) and gives y and slope: what flows to the activation's argument.
+ * The slope is part of a gradient, and has none of its own. */
+rv_tensor rv_gradient_of_argument(const rv_gradient_context *context);
 
 #endif

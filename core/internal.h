@@ -132,6 +132,8 @@ rv_tensor rv_map1(rv_map map, rv_tensor x, float a, float b);
 rv_tensor rv_map2(rv_map map, rv_tensor a, rv_tensor b, float low, float high);
 rv_tensor rv_copy(rv_tensor x, int64_t rows, int64_t cols);
 rv_tensor rv_linear_wgrad(rv_tensor dpre, const rv_tensor *x, int count, rv_tensor *dbias);
+rv_tensor rv_block_linear_wgrad(rv_tensor dpre, rv_tensor own, const rv_tensor *shared, int shared_count, int blocks,
+                                rv_tensor *dbias);
 rv_tensor rv_global_norm(rv_tensor x);
 void rv_adamw(rv_tensor value, rv_tensor gradient, rv_tensor m, rv_tensor v, rv_tensor lr, rv_tensor updates, rv_tensor norm,
               float beta1, float beta2, float eps, float weight_decay, float clip, rv_tensor out[3]);

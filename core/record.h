@@ -17,6 +17,7 @@
 #define RV_SHAPE_OF(x) (long long)rv_tensor_rows(x), (long long)rv_tensor_cols(x)
 
 enum { RV_ANY = -1 }; /* a size that does not matter */
+enum { RV_BLOCKS_MAX = 64 }; /* of the block GRU's layers */
 
 typedef struct rv_check {
     rv_graph *graph;

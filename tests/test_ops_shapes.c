@@ -127,6 +127,10 @@ static rv_tensor watch(rv_tensor x, int count) {
     X(gaussian_nll, rv_gaussian_nll(f(4, 3), f(4, 3), f(4, 3)), 4, 1, RV_F32)                                          \
     X(bernoulli_nll, rv_bernoulli_nll(f(4, 3), f(4, 3)), 4, 1, RV_F32)                                                 \
     X(global_norm, rv_global_norm(f(4, 3)), 1, 1, RV_F32)                                                              \
+    X(block_linear, rv_block_linear(f(4, 6), (rv_tensor[]){f(4, 5), f(4, 2)}, 2, 3, f(27, 7), f(1, 21), RV_SILU), 4,   \
+      21, RV_F32)                                                                                                      \
+    X(block_linear_own, rv_block_linear(f(4, 6), NULL, 0, 2, f(6, 5), f(1, 10), RV_TANH), 4, 10, RV_F32)               \
+    X(block_gru, rv_block_gru(f(4, 18), f(4, 6), 3), 4, 6, RV_F32)                                                     \
     X(adamw, adamw(f(1, 9), f(1, 9), f(1, 9), f(1, 9), f(1, 1), n(1, 1), f(1, 1)), 1, 9, RV_F32)                       \
     X(ema, rv_ema(f(1, 9), f(1, 9), 0.5f), 1, 9, RV_F32)                                                               \
     X(store_rows, store_rows(f(4, 3), n(4, 1)), 1, 1, RV_F32)                                                          \
@@ -189,6 +193,20 @@ static rv_tensor watch(rv_tensor x, int count) {
     X(rms_norm_scale, rv_rms_norm(f(4, 3), f(3, 1), 0, RV_RELU), SHAPE_MISMATCH, "rms_norm", "scale is [3, 1]")        \
     X(gru_weights, rv_gru_cell(f(4, 3), f(4, 5), f(3, 15), f(5, 5), f(1, 15), f(1, 15)), SHAPE_MISMATCH, "gru_cell",   \
       "w_h is [5, 5], [5, 15] would fit")                                                                              \
+    X(block_linear_rows, rv_block_linear(f(4, 6), NULL, 0, 2, f(5, 5), RV_NONE, RV_LINEAR), SHAPE_MISMATCH,            \
+      "block_linear", "w is [5, 5]")                                                                                   \
+    X(block_linear_own, rv_block_linear(f(4, 7), NULL, 0, 2, f(6, 5), RV_NONE, RV_LINEAR), SHAPE_MISMATCH,             \
+      "block_linear", "own is [4, 7]; a multiple of 2")                                                                \
+    X(block_linear_shared, rv_block_linear(f(4, 6), (rv_tensor[]){f(3, 1)}, 1, 2, f(8, 5), RV_NONE, RV_LINEAR),        \
+      SHAPE_MISMATCH, "block_linear", "shared 0 is [3, 1], [4, any]")                                                  \
+    X(block_linear_many, rv_block_linear(f(4, 6), NULL, 4, 2, f(6, 5), RV_NONE, RV_LINEAR), INVALID_ARGUMENT,          \
+      "block_linear", "0 to 3")                                                                                        \
+    X(block_linear_none, rv_block_linear(f(4, 6), NULL, 0, 0, f(6, 5), RV_NONE, RV_LINEAR), INVALID_ARGUMENT,          \
+      "block_linear", "0 blocks; 1 to 64")                                                                             \
+    X(block_linear_bias, rv_block_linear(f(4, 6), NULL, 0, 2, f(6, 5), f(1, 5), RV_LINEAR), SHAPE_MISMATCH,            \
+      "block_linear", "bias is [1, 5], [1, 10]")                                                                       \
+    X(block_gru_gates, rv_block_gru(f(4, 12), f(4, 6), 2), SHAPE_MISMATCH, "block_gru", "gates is [4, 12], [4, 18]")   \
+    X(block_gru_blocks, rv_block_gru(f(4, 18), f(4, 6), 4), SHAPE_MISMATCH, "block_gru", "h is [4, 6]; a multiple")    \
     X(gru_state, rv_gru_cell(f(4, 3), f(7, 5), f(3, 15), f(5, 15), f(1, 15), f(1, 15)), SHAPE_MISMATCH, "gru_cell",    \
       "h is [7, 5], [4, any] would fit")                                                                               \
     X(normal_state, rv_normal(n(1, 3), "e", 0, 4, 3), SHAPE_MISMATCH, "normal", "state is [1, 3]")                     \
@@ -316,7 +334,7 @@ static void test_missing_inputs(void **state) {
             end();
         }
     }
-    assert_int_equal(optional, 3); /* the biases of linear, linear1 and layer_norm */
+    assert_int_equal(optional, 5); /* the biases of linear, linear1, layer_norm and two block_linears */
 }
 
 /* Of ops with several inputs, each one from a graph on another device and from another graph. */

@@ -170,11 +170,13 @@ static void product_panel(const product *p, int64_t panel, int64_t rows, float *
     float *const y = p->y + column, *const sums = scratch, *const chunk = sums + BLOCK_ROWS * PANEL;
     float bias[PANEL] = {0};
     if (p->bias) memcpy(bias, p->bias + column, (size_t)width * sizeof *bias);
-    tile t = {.b_gap = LANES, .bias = bias, .bias_gap = LANES};
+    tile t = {.b_gap = LANES, .bias = bias, .bias_gap = LANES, .add = p->add};
     const bool turned = !p->packed && p->transposed;
     const float *w = p->packed ? p->packed + panel * PANEL * p->depth : p->w + (turned ? column * p->w_stride : column);
     const int64_t w_stride = p->packed ? PANEL : p->w_stride;
     int64_t rest = p->depth;
+    if (p->add && ragged)
+        for (int64_t r = 0; r < rows; r++) memcpy(sums + r * PANEL, y + r * p->y_stride, (size_t)width * sizeof *y);
     for (pass at = {0}; next_pass(p, &at, &t); t.add = 1) {
         t.b = w;
         t.b_stride = w_stride;

@@ -18,6 +18,7 @@ typedef struct product {
     float *y, *slope;    /* slope: NULL where nobody wants it */
     int64_t y_stride, slope_stride;
     rv_activation activation;
+    bool add; /* to what y holds; without slope, bias and activation */
 } product;
 
 void RV_NAME(rv_product_run)(const product *product, int64_t first, int64_t last, void *scratch);

@@ -194,6 +194,37 @@ static void wgrad_run(const rv_step *step, int64_t first, int64_t last, void *sc
 
 const rv_kernel RV_NAME(rv_linear_wgrad_kernel) = {.run = wgrad_run, .pieces = wgrad_pieces};
 
+/* ---- block_linear_wgrad: dpre, x0 .. -> dw, dbias: the same, block after block ------------------------------- */
+
+static outer block_wgrad_of(const rv_launch *l, int64_t g) {
+    outer o = wgrad_of(l);
+    const int64_t blocks = l->attributes.i[1], inner = l->output[0].rows / blocks;
+    o.x_cols[0] /= blocks;
+    o.x[0] += g * o.x_cols[0];
+    o.cols /= blocks;
+    o.d += g * o.cols;
+    if (o.y) o.y += g * inner * o.y_stride;
+    if (o.sums) o.sums += g * o.cols;
+    return o;
+}
+
+static int64_t block_wgrad_pieces(const rv_launch *l) {
+    const outer o = block_wgrad_of(l, 0);
+    return l->attributes.i[1] * block_count(&o);
+}
+
+static void block_wgrad_run(const rv_step *step, int64_t first, int64_t last, void *scratch) {
+    const int64_t each = block_wgrad_pieces(&step->launch) / step->launch.attributes.i[1];
+    while (first < last) {
+        const int64_t g = first / each, end = (g + 1) * each < last ? (g + 1) * each : last;
+        const outer o = block_wgrad_of(&step->launch, g);
+        outer_run(&o, first - g * each, end - g * each, scratch);
+        first = end;
+    }
+}
+
+const rv_kernel RV_NAME(rv_block_linear_wgrad_kernel) = {.run = block_wgrad_run, .pieces = block_wgrad_pieces};
+
 /* ---- matmul with a transposed: y = a^T b ----------------------------------------------------------------------- */
 
 static outer matmul_of(const rv_launch *l, const float *packed) {

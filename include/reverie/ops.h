@@ -114,6 +114,20 @@ RV_API rv_tensor rv_rms_norm(rv_tensor x, rv_tensor scale, float eps, rv_activat
  * r = s(x Wr + br + h Ur + cr), z likewise, n = tanh(x Wn + bn + r (h Un + cn)), h' = (1 - z) n + z h. */
 RV_API rv_tensor rv_gru_cell(rv_tensor x, rv_tensor h, rv_tensor w_x, rv_tensor w_h, rv_tensor b_x, rv_tensor b_h);
 
+/* [exp.] DreamerV3's BlockLinear: `blocks` linear layers side by side that also share inputs.
+ * Block g sees its own columns of `own` [B, blocks * D] (the g-th D of them) and all of the 0 to 3
+ * `shared` inputs [B, ..], K columns together, and gives the g-th N / blocks columns of the result [B, N]:
+ * activation([own_g | shared0 | ..] w_g + bias_g). w [blocks * K, N / blocks] holds the blocks' matrices
+ * [K, N / blocks] one below the other, bias [1, N] or RV_NONE; blocks 1 to 64. Nothing is joined in memory.
+ * RV_INIT_TRUNCATED over w's rows is then the reference's initialiser, whose fan-in is the full input size. */
+RV_API rv_tensor rv_block_linear(rv_tensor own, const rv_tensor *shared, int shared_count, int blocks, rv_tensor w,
+                                 rv_tensor bias, rv_activation activation);
+
+/* [exp.] The gates of DreamerV3's block GRU: gates [B, 3 D] from a block linear, each block's columns split into
+ * reset | candidate | update, h [B, D]; blocks must divide D. r = s(reset), c = tanh(r candidate),
+ * u = s(update - 1), h' = u c + (1 - u) h, [B, D]. Hafner et al., 2023 (rssm.py: _core). */
+RV_API rv_tensor rv_block_gru(rv_tensor gates, rv_tensor h, int blocks);
+
 /* ---- noise (random.h); `state` is rv_random_state, no gradient ------------------------- */
 
 RV_API rv_tensor rv_uniform(rv_tensor state, const char *name, uint32_t t, int64_t rows, int64_t cols);
