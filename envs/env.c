@@ -16,6 +16,12 @@ static const rv_env_table *const tables[] = {
     &rv_env_continuous_cartpole,
     &rv_env_continuous_pendulum,
     &rv_env_cartpole,
+    &rv_env_dmc_pendulum_swingup,
+    &rv_env_dmc_cartpole_balance,
+    &rv_env_dmc_cartpole_balance_sparse,
+    &rv_env_dmc_cartpole_swingup,
+    &rv_env_dmc_cartpole_swingup_sparse,
+    &rv_env_sequence,
 };
 enum { TABLE_COUNT = sizeof tables / sizeof *tables, MAX_OPTIONS = 64 };
 

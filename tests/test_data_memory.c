@@ -76,6 +76,21 @@ static rv_status environments(void) {
     return status;
 }
 
+static rv_status each_environment(void) {
+    static float observation[5 * 5];
+    const rv_env_table *list[16];
+    const int count = rv_env_list(list, 16);
+    rv_status status = RV_OK;
+    for (int i = 0; i < count && status == RV_OK; i++) {
+        rv_env *env = NULL;
+        status = rv_env_create_from(list[i], 5, NULL, 0, &env);
+        if (status == RV_OK) status = rv_env_reset(env, 1, observation);
+        if (status != RV_OK && !rv_env_message(env)[0]) status = RV_INTERNAL;
+        rv_env_destroy(env);
+    }
+    return status;
+}
+
 static rv_status datasets(void) {
     rv_env *env = NULL;
     rv_dataset *data = NULL, *train = NULL, *held = NULL, *loaded = NULL;
@@ -134,6 +149,10 @@ static void environments_survive(void **unused) {
     (void)unused;
     torture(environments, 30);
 }
+static void each_environment_survives(void **unused) {
+    (void)unused;
+    torture(each_environment, 60);
+}
 static void datasets_survive(void **unused) {
     (void)unused;
     torture(datasets, 60);
@@ -146,6 +165,7 @@ static void numpy_files_survive(void **unused) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(environments_survive),
+        cmocka_unit_test(each_environment_survives),
         cmocka_unit_test(datasets_survive),
         cmocka_unit_test(numpy_files_survive),
     };

@@ -6,44 +6,13 @@
 #include <cmocka.h>
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "envs/table.h"
+#include "tests/support/golden_steps.h"
 
-enum { STEPS = 10000, COLUMNS_MAX = 8 };
-
-typedef struct golden {
-    double *row;
-    int64_t rows;
-    int columns;
-} golden;
-
-/* What NumPy's save writes: a header of text, then float64 in C order. */
-static golden read_golden(const char *name, int columns) {
-    char path[512];
-    snprintf(path, sizeof path, "%s/golden/gymnasium_%s.npy", RV_TEST_DIR, name);
-    FILE *file = fopen(path, "rb");
-    if (!file) fail_msg("%s is missing", path);
-    uint8_t begin[10];
-    char header[256] = {0}, shape[64];
-    assert_int_equal(fread(begin, 1, 10, file), 10);
-    const size_t length = begin[8] + 256u * begin[9];
-    assert_true(memcmp(begin, "\x93NUMPY\x01\x00", 8) == 0 && length < sizeof header);
-    assert_int_equal(fread(header, 1, length, file), length);
-    assert_non_null(strstr(header, "'descr': '<f8', 'fortran_order': False"));
-    golden g = {.columns = columns};
-    long long rows = 0;
-    assert_int_equal(sscanf(strstr(header, "'shape'"), "'shape': (%lld,", &rows), 1);
-    snprintf(shape, sizeof shape, "(%lld, %d)", rows, columns);
-    assert_non_null(strstr(header, shape));
-    g.rows = rows;
-    g.row = malloc((size_t)(g.rows * columns) * sizeof(double));
-    assert_int_equal(fread(g.row, sizeof(double) * (size_t)columns, (size_t)g.rows, file), g.rows);
-    fclose(file);
-    return g;
-}
+enum { STEPS = 10000 };
 
 /* The states in float64 as the environments save them. */
 typedef struct pendulum_row {
@@ -77,7 +46,7 @@ static void pendulum(void **unused) {
     (void)unused;
     const rv_env_table *table = &rv_env_continuous_pendulum;
     void *state = make(table);
-    golden g = read_golden("pendulum", 4);
+    golden g = read_golden("gymnasium_pendulum", 4);
     int64_t steps = 0;
     double worst = 0;
     assert_int_equal(table->state_size(state), sizeof(pendulum_row));
@@ -142,12 +111,12 @@ static void cartpole(const rv_env_table *table, const char *name) {
 
 static void discrete_cartpole(void **unused) {
     (void)unused;
-    cartpole(&rv_env_cartpole, "cartpole");
+    cartpole(&rv_env_cartpole, "gymnasium_cartpole");
 }
 
 static void continuous_cartpole(void **unused) {
     (void)unused;
-    cartpole(&rv_env_continuous_cartpole, "continuous");
+    cartpole(&rv_env_continuous_cartpole, "gymnasium_continuous");
 }
 
 /* Whether a row is stepped in a vector or in what is left over, its bits are the same. */

@@ -35,7 +35,7 @@ static void stack(rv_env **env) { ok(*env, rv_env_wrap_frame_stack(env, 4)); }
 static void normalise(rv_env **env) { ok(*env, rv_env_wrap_normalise(env, 3.0)); }
 
 static void frozen(rv_env **env) {
-    const double mean[4] = {0.25, -0.5, 1, 0}, variance[4] = {0.5, 2, 4, 0.01};
+    const double mean[5] = {0.25, -0.5, 1, 0, 2}, variance[5] = {0.5, 2, 4, 0.01, 9}; /* as many as any environment here shows */
     normalise(env);
     ok(*env, rv_env_normaliser_set(*env, mean, variance, 100));
     ok(*env, rv_env_normaliser_freeze(*env, 1));
@@ -111,9 +111,10 @@ static void begin(rv_env *env, uint64_t seed, int64_t watched, trace *out) {
     free(observation);
 }
 
-static const char *const names[] = {"continuous_cartpole", "continuous_pendulum", "cartpole"};
+static const char *const names[] = {"continuous_cartpole", "continuous_pendulum", "cartpole",
+                                    "dmc_pendulum_swingup", "dmc_cartpole_swingup", "sequence"};
 static wrap_function *const wraps[] = {none, limit, repeat, rescale, scale, stack, frozen, everything};
-enum { NAMES = 3, WRAPS = sizeof wraps / sizeof *wraps };
+enum { NAMES = sizeof names / sizeof *names, WRAPS = sizeof wraps / sizeof *wraps };
 
 static int fits(const char *name, wrap_function *wrap) { return wrap != rescale || strcmp(name, "cartpole") != 0; }
 
