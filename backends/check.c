@@ -112,6 +112,11 @@ static rv_status check_wrap(void *state, void *memory, size_t bytes, rv_error *e
     return status;
 }
 
+/* What is guarded begins behind its guard, where no handle points. */
+static void *check_native(void *state, rv_buffer *buffer) {
+    return buffer->lead ? NULL : rv_wrapped_native(&((rv_check *)state)->inner, buffer->inner);
+}
+
 static size_t lead_elements(const rv_check *check, const rv_buffer *buffer, rv_dtype dtype) {
     return buffer->lead / check->inner.caps.element_bytes[dtype];
 }
@@ -442,6 +447,10 @@ static rv_status check_run(void *state, rv_program *program, int64_t first, int6
     return status;
 }
 
+static int64_t check_dispatches(void *state, const rv_program *program) {
+    return rv_wrapped_dispatches(&((rv_check *)state)->inner, program->inner);
+}
+
 static bool check_supports(void *state, rv_op op, const rv_attributes *attributes) {
     const rv_check *check = state;
     return check->inner.backend->supports(check->inner.state, op, attributes);
@@ -470,4 +479,6 @@ const rv_backend rv_backend_check = {
     .run = check_run,
     .release_program = check_release_program,
     .sync = check_sync,
+    .native = check_native,
+    .dispatches = check_dispatches,
 };

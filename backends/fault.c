@@ -8,8 +8,10 @@
 
 #include "backends/wrapped.h"
 
-/* X(kind, text, status) */
+/* X(kind, text, status); driver and device are what opening may meet, and it happens once */
 #define FAULT_LIST(X)                                 \
+    X(DRIVER, "driver", RV_NO_DRIVER)                 \
+    X(DEVICE, "device", RV_NO_DEVICE)                 \
     X(ALLOC, "alloc", RV_OUT_OF_MEMORY)               \
     X(UPLOAD, "upload", RV_DEVICE_LOST)               \
     X(DOWNLOAD, "download", RV_DEVICE_LOST)           \
@@ -39,8 +41,9 @@ typedef struct rv_fault {
 
 static rv_status bad_spec(const rv_services *services, const char *word, int length, rv_error *error) {
     return services->fail(error, RV_INVALID_ARGUMENT,
-                          "fault: \"%.*s\" is not understood; write fault:KIND=N:RESOURCE with KIND alloc, upload, download, "
-                          "prepare, run, sync or lost, N from 1 on, several joined by commas",
+                          "fault: \"%.*s\" is not understood; write fault:KIND=N:RESOURCE with KIND driver, device, alloc, "
+                          "upload, download, prepare, run, sync or lost, N from 1 on (driver and device: 1), several joined "
+                          "by commas",
                           length < 80 ? length : 80, word);
 }
 
@@ -54,7 +57,7 @@ static rv_status parse_word(rv_fault *fault, const char *word, int length, rv_er
             if (word[i] < '0' || word[i] > '9' || n > UINT32_MAX / 16) return bad_spec(&fault->services, word, length, error);
             n = n * 10 + (uint32_t)(word[i] - '0');
         }
-        if (n == 0) break;
+        if (n == 0 || (n > 1 && kind <= FAULT_DEVICE)) break;
         fault->asked[kind] = n;
         return RV_OK;
     }
@@ -89,6 +92,9 @@ static rv_status fault_open(const rv_services *services, const char *spec, rv_er
     *fault = (rv_fault){.services = *services};
     const char *resource = "";
     rv_status status = parse(fault, spec, error, &resource);
+    for (int kind = FAULT_DRIVER; kind <= FAULT_DEVICE && status == RV_OK; kind++) {
+        if (fault->asked[kind]) status = services->fail(error, rows[kind].status, "fault: no %s, as asked", rows[kind].text);
+    }
     if (status == RV_OK) status = rv_wrapped_open(services, "fault", resource, error, &fault->inner);
     if (status != RV_OK) fault_close(fault);
     else *state = fault;
@@ -188,6 +194,12 @@ static rv_status fault_sync(void *state, rv_error *error) {
     return status != RV_OK ? status : fault->inner.backend->sync(fault->inner.state, error);
 }
 
+static void *fault_native(void *state, rv_buffer *buffer) { return rv_wrapped_native(&((rv_fault *)state)->inner, buffer); }
+
+static int64_t fault_dispatches(void *state, const rv_program *program) {
+    return rv_wrapped_dispatches(&((rv_fault *)state)->inner, program);
+}
+
 const rv_backend rv_backend_fault = {
     .abi = RV_BACKEND_ABI,
     .size = sizeof(rv_backend),
@@ -206,4 +218,6 @@ const rv_backend rv_backend_fault = {
     .run = fault_run,
     .release_program = fault_release_program,
     .sync = fault_sync,
+    .native = fault_native,
+    .dispatches = fault_dispatches,
 };

@@ -44,6 +44,13 @@ static void null_caps(void *state, rv_caps *caps) {
     snprintf(caps->description, sizeof caps->description, "does nothing; times the host");
 }
 
+static bool null_list(const rv_services *services, int index, rv_device_info *info, rv_error *error) {
+    (void)services, (void)error;
+    if (index != 0) return false;
+    *info = (rv_device_info){.resource = "null", .name = "does nothing", .version = "times the host"};
+    return true;
+}
+
 static rv_status null_allocate(void *state, size_t bytes, rv_error *error, rv_buffer **buffer) {
     return rv_host_allocate(&((rv_null *)state)->services, bytes, error, buffer);
 }
@@ -66,6 +73,11 @@ static rv_status null_download(void *state, rv_buffer *buffer, rv_dtype dtype, s
 
 static rv_status null_fill(void *state, rv_buffer *buffer, size_t offset, size_t bytes, int byte, rv_error *error) {
     return rv_host_fill(&((rv_null *)state)->services, buffer, offset, bytes, byte, error);
+}
+
+static void *null_native(void *state, rv_buffer *buffer) {
+    (void)state;
+    return buffer->memory;
 }
 
 static bool null_supports(void *state, rv_op op, const rv_attributes *attributes) {
@@ -122,4 +134,6 @@ const rv_backend rv_backend_null = {
     .run = null_run,
     .release_program = null_release_program,
     .sync = null_sync,
+    .list = null_list,
+    .native = null_native,
 };

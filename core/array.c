@@ -108,6 +108,18 @@ rv_status rv_array_read(rv_array *array, int64_t first, int64_t count, void *dat
                                      (size_t)(count * array->cols), data, &array->error);
 }
 
+rv_status rv_array_native(rv_array *array, void **handle) {
+    if (handle) *handle = NULL;
+    if (!array || !handle) return RV_INVALID_ARGUMENT;
+    const rv_status status = check_rows(array, "rv_array_native", 0, 0, NULL);
+    if (status != RV_OK) return status;
+    rv_device *device = array->device;
+    if (device->backend->native) *handle = device->backend->native(device->state, array->buffer);
+    if (*handle) return RV_OK;
+    return rv_fail(&array->error, RV_UNSUPPORTED, "rv_array_native %s: %s gives no handle of its memory; read and write the array, or "
+                                                  "wrap memory of your own by rv_array_wrap", array->name, device->caps.name);
+}
+
 const char *rv_array_message(const rv_array *array) { return array ? array->error.text : "no array"; }
 const char *rv_array_name(const rv_array *array) { return array ? array->name : ""; }
 rv_device *rv_array_device(const rv_array *array) { return array ? array->device : NULL; }

@@ -92,7 +92,7 @@ typedef struct rv_launch {
 
 /* ---- the table ---------------------------------------------------------------------------- */
 
-#define RV_BACKEND_ABI 1
+#define RV_BACKEND_ABI 2
 
 typedef struct rv_error {
     rv_status status;
@@ -106,6 +106,7 @@ typedef struct rv_services {
     void *(*resize)(void *user, void *memory, size_t bytes); /* host memory; 0 bytes frees */
     void (*log)(void *user, rv_log_level level, const char *text);
     rv_status (*fail)(rv_error *error, rv_status status, const char *format, ...) RV_PRINTF(3, 4);
+    const rv_native *native; /* the host program's own handles to open on (device.h), while open runs; else NULL */
 } rv_services;
 
 typedef struct rv_caps {
@@ -146,13 +147,27 @@ typedef struct rv_backend {
     rv_status (*run)(void *state, rv_program *program, int64_t first, int64_t count, rv_error *error);
     void (*release_program)(void *state, rv_program *program);
     rv_status (*sync)(void *state, rv_error *error);
+
+    /* ---- below: NULL where a backend has no answer ---- */
+
+    /* Device number `index` without opening it, resource string, description and all; false behind the last one.
+     * With index 0 and nothing there: false and *error says what is missing and how to get it. */
+    bool (*list)(const rv_services *services, int index, rv_device_info *info, rv_error *error);
+    /* The API's own handle of a buffer; NULL: none. wrap takes the same handle. */
+    void *(*native)(void *state, rv_buffer *buffer);
+    /* What a whole run of the program hands to the device: kernels and library calls. -1: no answer. */
+    int64_t (*dispatches)(void *state, const rv_program *program);
 } rv_backend;
+
+/* What a module (backends/opencl, backends/cuda) exports, under the name RV_MODULE_SYMBOL. */
+#define RV_MODULE_SYMBOL "rv_backend_module"
 
 extern const rv_backend rv_backend_cpu, rv_backend_null, rv_backend_check, rv_backend_fault;
 
-/* Finds the backend of a resource string (registry.c); *spec is what follows "name:". "auto" gives the first
- * that is built in. The wrappers find the backend that they wrap by it, too. */
-rv_status rv_registry_find(const char *resource, const rv_backend **backend, const char **spec, rv_error *error);
+/* Opens a resource string (registry.c), for devices and for the wrappers, which find the device inside by it. "auto" takes
+ * the first GPU that opens, else the CPU, and says in the log why nothing better. On failure *state is NULL. */
+rv_status rv_registry_open(const rv_services *services, const char *resource, rv_error *error, const rv_backend **backend,
+                           void **state);
 
 /* services->fail, for what is linked into the library. Keeps a message and returns the status; the first message of
  * an object usually matters most, so callers that accumulate check error->status first. */

@@ -1,5 +1,4 @@
 /* core/device.c: opening and closing devices, the services a backend gets, the health flag. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,25 +29,18 @@ static void service_log(void *user, rv_log_level level, const char *text) {
     device->log(device->log_user, level, text);
 }
 
-static rv_status open_backend(rv_device *device, const char *resource) {
-    const char *spec = "";
-    rv_status status = rv_registry_find(resource, &device->backend, &spec, &device->error);
-    if (status != RV_OK) {
-        device->backend = NULL;
-        return status;
+static rv_status open_backend(rv_device *device, const char *resource, const rv_native *native) {
+    rv_native handles = {0};
+    if (native && native->size == 0) {
+        return rv_fail(&device->error, RV_INVALID_ARGUMENT, "rv_device_open: native->size is 0; set it to sizeof(rv_native)");
     }
-    status = device->backend->open(&device->services, spec, &device->error, &device->state);
-    if (status != RV_OK) {
-        device->backend = NULL;
-        return status;
-    }
-    device->backend->caps(device->state, &device->caps);
-    if (strcmp(resource, "auto") == 0) {
-        char text[320];
-        snprintf(text, sizeof text, "auto chose %s: %s", device->caps.name, device->caps.description);
-        device->log(device->log_user, RV_LOG_INFO, text);
-    }
-    return RV_OK;
+    if (native) memcpy(&handles, native, native->size < sizeof handles ? native->size : sizeof handles);
+    device->services.native = native ? &handles : NULL;
+    rv_status status = rv_registry_open(&device->services, resource, &device->error, &device->backend, &device->state);
+    device->services.native = NULL;
+    if (status != RV_OK) device->backend = NULL;
+    else device->backend->caps(device->state, &device->caps);
+    return status;
 }
 
 rv_status rv_device_open(const char *resource, const rv_device_options *options, rv_device **out) {
@@ -75,7 +67,7 @@ rv_status rv_device_open(const char *resource, const rv_device_options *options,
         return rv_fail(&device->error, RV_INVALID_ARGUMENT,
                        "rv_device_open: options->size is 0; set it to sizeof(rv_device_options)");
     }
-    return open_backend(device, resource);
+    return open_backend(device, resource, given.native);
 }
 
 void rv_device_retain(rv_device *device) { device->references++; }

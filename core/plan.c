@@ -236,7 +236,11 @@ static rv_status build(rv_plan *plan, const rv_graph *graph, bool keep_order) {
     if (status == RV_OK) status = lower(plan, &planner);
     free_planner(&planner);
     if (status != RV_OK) return status;
-    return device->backend->prepare(device->state, plan->launches, plan->launch_count, &plan->error, &plan->program);
+    status = device->backend->prepare(device->state, plan->launches, plan->launch_count, &plan->error, &plan->program);
+    if (status != RV_OK) return status;
+    const int64_t dispatches = device->backend->dispatches ? device->backend->dispatches(device->state, plan->program) : -1;
+    plan->report.dispatches = dispatches < 0 ? plan->launch_count : dispatches;
+    return RV_OK;
 }
 
 rv_status rv_plan_create(rv_graph *graph, const rv_plan_options *options, rv_plan **out) {

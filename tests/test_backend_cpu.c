@@ -42,17 +42,22 @@ static rv_services services_of(heap *h) {
 
 static void the_registry_explains_itself(void **unused) {
     (void)unused;
+    heap h = {0, -1};
+    const rv_services services = services_of(&h);
     const rv_backend *backend = NULL;
-    const char *spec = NULL;
+    void *state = NULL;
+    rv_caps caps;
     rv_error error = {0};
-    assert_int_equal(rv_registry_find("auto", &backend, &spec, &error), RV_OK);
-    assert_string_equal(spec, "");
-    assert_int_equal(rv_registry_find("check:fault:run=3:cpu:threads=2", &backend, &spec, &error), RV_OK);
+    assert_int_equal(rv_registry_open(&services, "check:fault:run=3:cpu:threads=2", &error, &backend, &state), RV_OK);
     assert_string_equal(backend->name, "check");
-    assert_string_equal(spec, "fault:run=3:cpu:threads=2");
+    backend->caps(state, &caps);
+    assert_string_equal(caps.name, "check:fault:run=3:cpu:threads=2");
+    backend->close(state);
+    assert_int_equal(h.blocks, 0);
     const char *const unknown[] = {"", ":", "cpux", "cp", "CPU", "auto:1", " cpu"};
     for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
-        assert_int_equal(rv_registry_find(unknown[i], &backend, &spec, &error), RV_INVALID_ARGUMENT);
+        assert_int_equal(rv_registry_open(&services, unknown[i], &error, &backend, &state), RV_INVALID_ARGUMENT);
+        assert_null(state);
         assert_non_null(strstr(error.text, "auto, cuda, opencl, cpu, null, check, fault"));
     }
 }
@@ -64,14 +69,14 @@ static void the_list_says_how_to_get_what_is_missing(void **unused) {
     assert_int_equal(rv_backend_list(NULL, 0), 3);
     assert_int_equal(rv_backend_list(list, 3), 3);
     for (int i = 0; i < 3; i++) {
-        const rv_backend *backend;
-        const char *spec;
-        rv_error error = {0};
+        rv_device *device;
         assert_string_equal(list[i].name, order[i]);
         assert_true(list[i].text[0] != 0);
-        const rv_status status = rv_registry_find(order[i], &backend, &spec, &error);
-        assert_int_equal(status, list[i].built_in ? RV_OK : RV_NOT_BUILT_IN);
-        if (!list[i].built_in) assert_non_null(strstr(error.text, "not built in: "));
+        const rv_status status = rv_device_open(order[i], NULL, &device);
+        assert_int_equal(status == RV_NOT_BUILT_IN, !list[i].built_in);
+        assert_int_equal(status == RV_OK, list[i].available);
+        if (!list[i].built_in) assert_non_null(strstr(rv_device_message(device), "not built in: "));
+        rv_device_close(device);
     }
     assert_true(list[2].built_in && list[2].available);
 }

@@ -13,7 +13,7 @@
 #include "tests/support/devices.h"
 #include "tests/support/suite.h"
 
-static rv_device_list devices;
+static rv_test_devices devices;
 static rv_case_list *cases;
 
 /* What the reference answers, by case and mode; outputs NULL where the mode does not apply. */

@@ -10,7 +10,7 @@
 #include "tests/support/devices.h"
 #include "tests/support/suite.h"
 
-static rv_device_list devices;
+static rv_test_devices devices;
 static rv_case_list *cases;
 static bool expanded_ops[RV_OP_COUNT];
 

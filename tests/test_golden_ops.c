@@ -217,7 +217,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(gru_cell), cmocka_unit_test(layer_norm),  cmocka_unit_test(rms_norm), cmocka_unit_test(linear),
         cmocka_unit_test(softmax),  cmocka_unit_test(likelihoods), cmocka_unit_test(adamw),
     };
-    rv_device_list devices;
+    rv_test_devices devices;
     rv_devices_from(&devices, argc, argv, "cpu:double cpu:reference cpu check:cpu");
     int failures = 0;
     for (int i = 0; i < devices.count; i++) {

@@ -8,7 +8,7 @@
 #include "tests/support/devices.h"
 #include "tests/support/suite.h"
 
-static rv_device_list devices;
+static rv_test_devices devices;
 
 /* Random123's tests/kat_vectors, philox4x32 10: counter, key, words. */
 static void test_known_answers(void **state) {

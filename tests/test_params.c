@@ -7,7 +7,7 @@
 #include "tests/support/devices.h"
 #include "tests/support/suite.h"
 
-static rv_device_list devices;
+static rv_test_devices devices;
 
 static rv_device *open_device(const char *name) {
     rv_device *device;

@@ -323,7 +323,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(infinite_neighbours_of_a_quantile),
         cmocka_unit_test(the_first_bad_column_is_named),
     };
-    rv_device_list devices;
+    rv_test_devices devices;
     rv_devices_from(&devices, argc, argv, "cpu:reference cpu cpu:isa=baseline check:cpu check:cpu:reference");
     int failures = 0;
     for (int i = 0; i < devices.count; i++) {

@@ -1,7 +1,7 @@
 /* check: catches planted bugs, and nothing else; fault: fires at exactly the N-th call.
  *
  * The bugs are in a backend of this test, "buggy:KIND": reference functions, and then the damage.
- * So that check: can open it by name, this program has its own rv_registry_find instead of the
+ * So that check: can open it by name, this program has its own rv_registry_open instead of the
  * library's (an archive's member is only linked where a name is still missing).
  */
 #include <setjmp.h>
@@ -123,16 +123,16 @@ static rv_status buggy_sync(void *state, rv_error *error) { return rv_backend_cp
 static const rv_backend backend_buggy = {
     RV_BACKEND_ABI, sizeof(rv_backend), "buggy",        buggy_open,     buggy_close,           buggy_caps,
     buggy_allocate, buggy_wrap,         buggy_release,  buggy_upload,   buggy_download,        buggy_fill,
-    buggy_supports, buggy_prepare,      buggy_run,      buggy_release_program, buggy_sync};
+    buggy_supports, buggy_prepare,      buggy_run,      buggy_release_program, buggy_sync, NULL, NULL, NULL};
 
-rv_status rv_registry_find(const char *resource, const rv_backend **backend, const char **spec, rv_error *error) {
+rv_status rv_registry_open(const rv_services *with, const char *resource, rv_error *error, const rv_backend **backend,
+                           void **state) {
     const rv_backend *const all[] = {&rv_backend_cpu, &rv_backend_check, &rv_backend_fault, &backend_buggy};
     const size_t length = strcspn(resource, ":");
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         if (strlen(all[i]->name) != length || strncmp(all[i]->name, resource, length) != 0) continue;
         *backend = all[i];
-        *spec = resource + length + (resource[length] == ':');
-        return RV_OK;
+        return all[i]->open(with, resource + length + (resource[length] == ':'), error, state);
     }
     return rv_fail(error, RV_INVALID_ARGUMENT, "%s", resource);
 }
@@ -167,10 +167,8 @@ typedef struct bench {
 } bench;
 
 static void begin(bench *b, const char *resource) {
-    const char *spec;
     *b = (bench){0};
-    assert_int_equal(rv_registry_find(resource, &b->backend, &spec, &b->error), RV_OK);
-    assert_int_equal(b->backend->open(&services, spec, &b->error, &b->state), RV_OK);
+    assert_int_equal(rv_registry_open(&services, resource, &b->error, &b->backend, &b->state), RV_OK);
     assert_int_equal(b->backend->allocate(b->state, 4 * BLOCK * sizeof(float), &b->error, &b->arena), RV_OK);
     assert_int_equal(b->backend->allocate(b->state, ROWS * STRIDE * sizeof(float), &b->error, &b->array), RV_OK);
     float ones[ROWS * STRIDE];

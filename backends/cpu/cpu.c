@@ -48,6 +48,11 @@ static size_t l2_bytes(void) {
 #endif
 }
 
+static uint64_t memory_bytes(void) {
+    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
+}
+
 static void cpu_model(char *model, size_t size) {
     snprintf(model, size, "CPU");
     FILE *file = fopen("/proc/cpuinfo", "r");
@@ -157,6 +162,15 @@ static void cpu_caps(void *state, rv_caps *caps) {
              cpu->threads, cpu->threads == 1 ? "" : "s", cpu->l2_bytes / 1024);
 }
 
+static bool cpu_list(const rv_services *services, int index, rv_device_info *info, rv_error *error) {
+    (void)services, (void)error;
+    if (index != 0) return false;
+    *info = (rv_device_info){.resource = "cpu", .memory_bytes = memory_bytes(), .units = core_count()};
+    cpu_model(info->name, sizeof info->name);
+    snprintf(info->version, sizeof info->version, "%s", isa_names[best_isa()]);
+    return true;
+}
+
 /* ---- memory ------------------------------------------------------------------------------------------ */
 
 static rv_status cpu_allocate(void *state, size_t bytes, rv_error *error, rv_buffer **buffer) {
@@ -184,6 +198,11 @@ static rv_status cpu_download(void *state, rv_buffer *buffer, rv_dtype dtype, si
 
 static rv_status cpu_fill(void *state, rv_buffer *buffer, size_t offset, size_t bytes, int byte, rv_error *error) {
     return rv_host_fill(&((rv_cpu *)state)->services, buffer, offset, bytes, byte, error);
+}
+
+static void *cpu_native(void *state, rv_buffer *buffer) {
+    (void)state;
+    return buffer->memory;
 }
 
 /* ---- programs ------------------------------------------------------------------------------------------ */
@@ -271,4 +290,6 @@ const rv_backend rv_backend_cpu = {
     .run = cpu_run,
     .release_program = cpu_release_program,
     .sync = cpu_sync,
+    .list = cpu_list,
+    .native = cpu_native,
 };

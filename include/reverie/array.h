@@ -29,8 +29,8 @@ typedef struct rv_array rv_array;
 RV_API rv_status rv_array_create(rv_device *device, rv_dtype dtype, int64_t rows, int64_t cols, const char *name,
                                  rv_array **array);
 
-/* The same over memory the caller owns and keeps alive (host memory on CPU devices, 64-byte aligned;
- * on cpu:double f32 is held as double there).
+/* The same over memory the caller owns and keeps alive: host memory on CPU devices (64-byte aligned; on cpu:double
+ * f32 is held as double there), a cl_mem of the device's context on OpenCL, a CUdeviceptr as a pointer on CUDA.
  * Errors: as above, UNSUPPORTED where the device cannot reach the memory. */
 RV_API rv_status rv_array_wrap(rv_device *device, rv_dtype dtype, int64_t rows, int64_t cols, const char *name,
                                void *memory, rv_array **array);
@@ -42,6 +42,11 @@ RV_API void rv_array_destroy(rv_array *array);
  * (float, int32_t, uint8_t), count * cols elements. Reading waits; writing does not keep `data`. */
 RV_API rv_status rv_array_write(rv_array *array, int64_t first, int64_t count, const void *data);
 RV_API rv_status rv_array_read(rv_array *array, int64_t first, int64_t count, void *data);
+
+/* The memory as its own API knows it: host memory on CPU devices (*handle a pointer), a cl_mem on OpenCL, a CUdeviceptr
+ * on CUDA. Work already given to the device may still be writing it: queue behind it, or rv_device_sync first.
+ * Errors: UNSUPPORTED. */
+RV_API rv_status rv_array_native(rv_array *array, void **handle);
 
 RV_API const char *rv_array_message(const rv_array *array);
 RV_API const char *rv_array_name(const rv_array *array);

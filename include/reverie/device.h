@@ -7,7 +7,8 @@
  *     rv_device_close(device);
  *
  * Resource strings
- *     "auto"              the best backend that is there
+ *     "auto"              the first CUDA device that opens, else an OpenCL GPU, else the CPU; one line in
+ *                         the log says which, and why nothing better
  *     "cpu"               the fast CPU backend, one thread a core
  *     "cpu:threads=2"     the same with so many threads; the bits do not depend on it
  *     "cpu:isa=avx2"      the same with code for that instruction set (baseline, avx2, avx512)
@@ -19,7 +20,8 @@
  *                         its own that is poisoned before its first and after its last use
  *     "fault:KIND=N:RESOURCE" RESOURCE whose N-th call of KIND fails; KIND is alloc, upload,
  *                         download, prepare, run, sync, or lost (from the N-th call of any kind on
- *                         everything fails); several are joined by commas: "fault:run=3,sync=1:cpu"
+ *                         everything fails); driver=1 and device=1 fail the opening as a missing driver
+ *                         and a missing device do; several are joined by commas: "fault:run=3,sync=1:cpu"
  *
  * A device and every object made on it belong to one thread at a time. Different devices
  * run in parallel. There is no global state.
@@ -45,17 +47,26 @@ typedef struct rv_allocator {
 typedef enum rv_log_level { RV_LOG_INFO = 0, RV_LOG_WARNING = 1 } rv_log_level;
 typedef void (*rv_log_fn)(void *user, rv_log_level level, const char *text);
 
+/* Handles that the host program already has; the device then works on them and leaves them open when it is
+ * closed. OpenCL: cl_context, cl_command_queue (in order), cl_device_id. CUDA: CUcontext, CUstream; device unused. */
+typedef struct rv_native {
+    size_t size; /* sizeof(rv_native) */
+    void *context, *queue, *device;
+} rv_native;
+
 /* Zero means default throughout; set size to sizeof(rv_device_options). */
 typedef struct rv_device_options {
     size_t size;
     rv_allocator allocator; /* default: realloc and free */
     rv_log_fn log;          /* default: silent */
     void *log_user;
+    const rv_native *native; /* with resource "opencl" or "cuda"; read while the device is opened */
 } rv_device_options;
 
 /* Opens `resource`. On failure *device still is an object that holds the message and
  * must be closed (NULL only when not even that much memory was there).
- * Errors: INVALID_ARGUMENT (unknown resource), NOT_BUILT_IN, NO_DRIVER, NO_DEVICE, OUT_OF_MEMORY. */
+ * Errors: INVALID_ARGUMENT (unknown resource, native handles for a device that takes none), NOT_BUILT_IN, NO_DRIVER,
+ * NO_DEVICE, OUT_OF_MEMORY; IO_FAILED, BAD_FILE (a module that may not or cannot be loaded). */
 RV_API rv_status rv_device_open(const char *resource, const rv_device_options *options, rv_device **device);
 
 /* Closes the device; its memory goes when the last object made on it is destroyed. NULL is fine. */
@@ -88,6 +99,17 @@ typedef struct rv_backend_info {
     char text[256];
 } rv_backend_info;
 RV_API int rv_backend_list(rv_backend_info *list, int capacity);
+
+/* One entry a device of every backend that is there, in the same order; returns how many there are. */
+typedef struct rv_device_info {
+    char resource[32];     /* opens it: "opencl:0" */
+    char name[128];        /* as the driver gives it */
+    char version[128];     /* of driver and API */
+    uint64_t memory_bytes; /* 0: unknown */
+    int units;             /* cores or compute units */
+    int gpu;               /* 1: a GPU, what "auto" looks for */
+} rv_device_info;
+RV_API int rv_device_list(rv_device_info *list, int capacity);
 
 #ifdef __cplusplus
 }

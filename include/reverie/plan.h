@@ -34,6 +34,7 @@ typedef struct rv_plan_report {
     int64_t arena_bytes;  /* memory of the plan */
     int64_t value_bytes;  /* what the values would take without reuse */
     double flops;         /* arithmetic of the contractions, a run */
+    int64_t dispatches;   /* what a run hands to the device; launches, where a backend makes nothing less of them */
 } rv_plan_report;
 
 /* Makes the plan of everything the graph stores. The graph may be destroyed afterwards.

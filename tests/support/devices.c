@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void split(rv_device_list *list, const char *names) {
+static void split(rv_test_devices *list, const char *names) {
     while (*names) {
         names += strspn(names, " ");
         size_t length = strcspn(names, " ");
@@ -17,8 +17,8 @@ static void split(rv_device_list *list, const char *names) {
     }
 }
 
-void rv_devices_from(rv_device_list *list, int argc, char **argv, const char *defaults) {
-    *list = (rv_device_list){.explicit_names = true};
+void rv_devices_from(rv_test_devices *list, int argc, char **argv, const char *defaults) {
+    *list = (rv_test_devices){.explicit_names = true};
     for (int i = 1; i < argc; i++) split(list, argv[i]);
     const char *named = getenv("REVERIE_DEVICES");
     if (list->count == 0 && named) split(list, named);
@@ -31,7 +31,7 @@ static bool merely_absent(rv_status status) {
     return status == RV_NOT_BUILT_IN || status == RV_NO_DRIVER || status == RV_NO_DEVICE;
 }
 
-rv_device *rv_device_open_for_test(const rv_device_list *list, int index, bool *skip) {
+rv_device *rv_device_open_for_test(const rv_test_devices *list, int index, bool *skip) {
     rv_device *device;
     rv_status status = rv_device_open(list->names[index], NULL, &device);
     *skip = status != RV_OK && merely_absent(status) && !list->explicit_names;

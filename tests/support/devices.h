@@ -13,16 +13,16 @@
 
 enum { RV_MAX_DEVICES = 16 };
 
-typedef struct rv_device_list {
+typedef struct rv_test_devices {
     char names[RV_MAX_DEVICES][96];
     int count;
     bool explicit_names; /* asked for: an absent one is a failure */
-} rv_device_list;
+} rv_test_devices;
 
 /* Splits `defaults` (separated by spaces) unless arguments or REVERIE_DEVICES name others. */
-void rv_devices_from(rv_device_list *list, int argc, char **argv, const char *defaults);
+void rv_devices_from(rv_test_devices *list, int argc, char **argv, const char *defaults);
 
 /* Opens one. NULL and *skip = true where it may be absent; NULL and a message printed where it may not. */
-rv_device *rv_device_open_for_test(const rv_device_list *list, int index, bool *skip);
+rv_device *rv_device_open_for_test(const rv_test_devices *list, int index, bool *skip);
 
 #endif
