@@ -52,7 +52,7 @@ static rv_status unknown(const char *resource, rv_error *error) {
 static rv_status table_of(const rv_entry *entry, const rv_backend **backend, rv_error *error) {
     *backend = entry->backend;
     if (!entry->built) {
-        return rv_fail(error, RV_NOT_BUILT_IN, "%s: not built in: this reverie was built without it; %s", entry->name, entry->to_build);
+        return rv_fail(error, RV_NOT_BUILT_IN, "%s: not built in; %s", entry->name, entry->to_build);
     }
     return *backend ? RV_OK : rv_module_find(entry->name, entry->to_run, backend, error);
 }
@@ -96,8 +96,9 @@ static rv_status open_best(const rv_services *services, rv_error *error, const r
             say_choice(services, *backend, *state, why_not);
             return RV_OK;
         }
+        /* the reason without the remedy, which `reverie devices` and opening it by name tell */
         const size_t used = strlen(why_not);
-        snprintf(why_not + used, sizeof why_not - used, "; not %.200s", failure.text);
+        snprintf(why_not + used, sizeof why_not - used, "; not %.*s", (int)strcspn(failure.text, ";"), failure.text);
     }
     return rv_fail(error, status, "auto: no device opens%.480s", why_not);
 }

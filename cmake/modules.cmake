@@ -104,7 +104,7 @@ if(wanted)
   rv_add_backend_module(cuda)
   set(built 1)
 endif()
-rv_list_backend(MODULE cuda ${built} "configure with -DREVERIE_CUDA=ON, which needs no toolkit"
+rv_list_backend(MODULE cuda ${built} "build reverie with -DREVERIE_CUDA=ON, which needs no toolkit"
                 "it needs the NVIDIA driver (libcuda.so.1; packages nvidia-driver, libcuda1)")
 
 rv_module_wanted(opencl ${REVERIE_OPENCL} wanted)
@@ -127,7 +127,7 @@ if(wanted)
     set(built 1)
   endif()
 endif()
-rv_list_backend(MODULE opencl ${built} "install ocl-icd-opencl-dev and opencl-headers and configure with -DREVERIE_OPENCL=ON"
+rv_list_backend(MODULE opencl ${built} "install ocl-icd-opencl-dev and opencl-headers and build reverie with -DREVERIE_OPENCL=ON"
                 "it needs an ICD loader and a driver (packages ocl-icd-libopencl1 and your GPU's, or pocl-opencl-icd)")
 
 rv_list_backend(LINKED cpu 1 "" "")

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "reverie/status.h"
+#include "reverie/device.h"
 
 /* What the program exits with. */
 enum {
@@ -43,6 +43,9 @@ int program_fail(int code, const char *format, ...) RV_PRINTF(2, 3);
 
 /* The exit code of a library status. */
 int program_code(rv_status status);
+
+/* Opens it and says which it is in one line, for "auto" also why nothing better. Whatever the code, close it. */
+int program_open_device(const char *resource, rv_device **device);
 
 /* True when an argument asks for help, anywhere in the list. */
 bool program_wants_help(int argc, char **argv);

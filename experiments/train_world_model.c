@@ -233,7 +233,7 @@ static int run_in_folder(world_model_job *job) {
 
 static int run_job(world_model_job *job) {
     int code = world_model_make_envs(job);
-    if (code == EXIT_OK) code = world_model_open_device(job);
+    if (code == EXIT_OK) code = program_open_device(job->settings.device, &job->device);
     if (code == EXIT_OK && job->settings.dry_run) return world_model_dry_run(job);
     if (code == EXIT_OK) {
         code = world_model_load_data(job); /* first: a bad file must not cost a run that is to be replaced */

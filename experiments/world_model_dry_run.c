@@ -32,7 +32,8 @@ static void print_bytes(const world_model_job *job) {
     rv_plan_report report = {.size = sizeof report};
     rv_plan_report_get(rv_trainer_plan(job->trainer), &report);
     char text[4][32];
-    printf("\nA training step   %lld launches, %.3g Gflop\n", (long long)report.launches, 1e-9 * report.flops);
+    printf("\nA training step   %lld launches in %lld dispatches, %.3g Gflop\n", (long long)report.launches,
+           (long long)report.dispatches, 1e-9 * report.flops);
     printf("Arena             %s bytes (%s without reuse)\n", progress_count(report.arena_bytes, text[0]),
            progress_count(report.value_bytes, text[1]));
     printf("Weights           %s bytes with gradients and moments\n",

@@ -79,7 +79,6 @@ char *world_model_config(const world_model_job *job);
 
 /* ---- set up: world_model_setup.c. Exit codes, having printed what is wrong. ---- */
 
-int world_model_open_device(world_model_job *job);
 int world_model_make_envs(world_model_job *job); /* and fills env_options with the standard values */
 int world_model_make_env(world_model_job *job, int64_t count, rv_env **env);
 int world_model_collect(world_model_job *job);   /* data, validation and held_out, and their hash */

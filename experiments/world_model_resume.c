@@ -156,7 +156,7 @@ int world_model_open_run(world_model_job *job, const char *folder) {
     if (code != EXIT_OK) return code;
     if (device) job->settings.device = device;
     code = world_model_make_envs(job);
-    if (code == EXIT_OK) code = world_model_open_device(job);
+    if (code == EXIT_OK) code = program_open_device(job->settings.device, &job->device);
     if (code == EXIT_OK) code = world_model_collect(job);
     if (code != EXIT_OK) return code;
     rv_transitions data = rv_dataset_transitions(job->data);

@@ -29,16 +29,7 @@ void world_model_release(world_model_job *job) {
     options_list_free(&job->list);
 }
 
-/* ---- device and environments ------------------------------------------------------------------------------ */
-
-int world_model_open_device(world_model_job *job) {
-    rv_status status = rv_device_open(job->settings.device, NULL, &job->device);
-    if (status != RV_OK) {
-        return program_fail(EXIT_DEVICE, "%s", job->device ? rv_device_message(job->device) : "out of memory");
-    }
-    printf("device      %s, %s\n", rv_device_name(job->device), rv_device_description(job->device));
-    return EXIT_OK;
-}
+/* ---- environments --------------------------------------------------------------------------------------- */
 
 /* Where the first of the environment's options that alone is refused was written. */
 static option_origin origin_of_mistake(const world_model_job *job) {

@@ -75,7 +75,7 @@ static void the_list_says_how_to_get_what_is_missing(void **unused) {
         const rv_status status = rv_device_open(order[i], NULL, &device);
         assert_int_equal(status == RV_NOT_BUILT_IN, !list[i].built_in);
         assert_int_equal(status == RV_OK, list[i].available);
-        if (!list[i].built_in) assert_non_null(strstr(rv_device_message(device), "not built in: "));
+        if (!list[i].built_in) assert_non_null(strstr(rv_device_message(device), "not built in; "));
         rv_device_close(device);
     }
     assert_true(list[2].built_in && list[2].available);

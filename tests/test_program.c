@@ -26,6 +26,47 @@ static void help_everywhere(void **unused) {
     expect("out.txt", "reverie " RV_VERSION "\n");
     assert_int_equal(run("devices"), 0);
     expect("out.txt", "cpu          available");
+    expect("out.txt", "\nauto chose ");
+    expect_empty("err.txt");
+}
+
+/* The same in both forms, and a device of it can be opened. */
+static void devices_as_json(void **unused) {
+    (void)unused;
+    assert_int_equal(run("devices --json"), 0);
+    json_t *all = json_load_file("out.txt", JSON_REJECT_DUPLICATES, NULL);
+    assert_non_null(all);
+    const json_t *backends = json_object_get(all, "backends"), *cpu = json_object_get(json_object_get(all, "devices"), "cpu");
+    assert_int_equal(json_object_size(backends), 3);
+    assert_true(json_is_true(json_object_get(json_object_get(backends, "cpu"), "available")));
+    assert_true(json_is_false(json_object_get(cpu, "gpu")));
+    assert_true(json_integer_value(json_object_get(cpu, "units")) > 0);
+    assert_true(json_integer_value(json_object_get(cpu, "memory_bytes")) > 1 << 20);
+    assert_int_equal(strncmp(json_string_value(json_object_get(all, "auto")), "auto chose ", 11), 0);
+    const char *resource;
+    json_t *one;
+    json_object_foreach(json_object_get(all, "devices"), resource, one) {
+        char line[128];
+        snprintf(line, sizeof line, "train world_model --dry-run --device=%s", resource);
+        assert_int_equal(run(line), 0);
+        expect("out.txt", "device      ");
+        assert_int_equal(run("devices"), 0);
+        expect("out.txt", resource);
+        expect("out.txt", json_string_value(json_object_get(one, "name")));
+    }
+    json_decref(all);
+}
+
+static void every_command_says_what_auto_chose(void **unused) {
+    (void)unused;
+    assert_int_equal(run("train world_model --dry-run"), 0);
+    char *text = read_file("out.txt");
+    const char *said = strstr(text, "device      auto chose ");
+    assert_non_null(said);
+    if (!strstr(said, "auto chose cuda:")) assert_non_null(strstr(said, "; not cuda: "));
+    free(text);
+    assert_int_equal(run("train world_model --dry-run --device=nonsense:0"), 5);
+    expect("err.txt", "auto, cuda, opencl, cpu");
 }
 
 static void mistakes_are_named(void **unused) {
@@ -263,6 +304,8 @@ static void divergence_is_numeric(void **unused) {
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(help_everywhere),
+    cmocka_unit_test(devices_as_json),
+    cmocka_unit_test(every_command_says_what_auto_chose),
     cmocka_unit_test(mistakes_are_named),
     cmocka_unit_test(lost_output_is_an_error),
     cmocka_unit_test(folders_that_cannot_be),
