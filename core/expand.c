@@ -30,6 +30,8 @@ static const rv_expand_fn expansions[RV_OP_COUNT] = {
     [RV_OP_BERNOULLI_NLL_BACKWARD] = rv_expand_bernoulli_nll_backward,
     [RV_OP_GLOBAL_NORM] = rv_expand_global_norm,
     [RV_OP_ADAMW] = rv_expand_adamw,
+    [RV_OP_SEGMENT_NORMS] = rv_expand_segment_norms,
+    [RV_OP_LAPROP] = rv_expand_laprop,
     [RV_OP_EMA] = rv_expand_ema,
 };
 

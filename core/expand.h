@@ -34,6 +34,8 @@ RV_EXPANSION(bernoulli_nll);
 RV_EXPANSION(bernoulli_nll_backward);
 RV_EXPANSION(global_norm);
 RV_EXPANSION(adamw);
+RV_EXPANSION(segment_norms);
+RV_EXPANSION(laprop);
 RV_EXPANSION(ema);
 
 /* activation(pre) and its slope, by attributes->i[0]. */

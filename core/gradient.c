@@ -54,6 +54,8 @@ static const rv_gradient_fn rules[] = {
     [RV_OP_BERNOULLI_NLL_BACKWARD] = rv_gradient_refused,
     [RV_OP_GLOBAL_NORM] = rv_gradient_global_norm,
     [RV_OP_ADAMW] = rv_gradient_refused,
+    [RV_OP_SEGMENT_NORMS] = rv_gradient_refused,
+    [RV_OP_LAPROP] = rv_gradient_refused,
     [RV_OP_EMA] = rv_gradient_refused,
 };
 _Static_assert(sizeof rules / sizeof *rules == RV_OP_COUNT, "an op without its line here");

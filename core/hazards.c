@@ -49,6 +49,7 @@ bool rv_in_place(uint32_t op, int input, int output) {
     case RV_OP_WATCH:
         return output == 0 && (op == RV_OP_WATCH ? input == 1 : op == RV_OP_MAP2 ? input < 2 : op == RV_OP_WHERE || input == 0);
     case RV_OP_ADAMW:
+    case RV_OP_LAPROP:
         return (output == 0 && input == 0) || (output == 1 && input == 2) || (output == 2 && input == 3);
     default:
         return false;

@@ -137,6 +137,12 @@ rv_tensor rv_block_linear_wgrad(rv_tensor dpre, rv_tensor own, const rv_tensor *
 rv_tensor rv_global_norm(rv_tensor x);
 void rv_adamw(rv_tensor value, rv_tensor gradient, rv_tensor m, rv_tensor v, rv_tensor lr, rv_tensor updates, rv_tensor norm,
               float beta1, float beta2, float eps, float weight_decay, float clip, rv_tensor out[3]);
+rv_tensor rv_segment_norms(rv_tensor a, rv_tensor b, rv_tensor owner, int segments);
+typedef struct rv_laprop_settings {
+    float beta1, beta2, eps, weight_decay, agc, smallest;
+} rv_laprop_settings;
+/* in: value, gradient, m, v, lr, updates, norms, owner */
+void rv_laprop(const rv_tensor in[8], const rv_laprop_settings *settings, rv_tensor out[3]);
 rv_tensor rv_ema(rv_tensor target, rv_tensor source, float rate);
 rv_tensor rv_health(rv_graph *graph); /* the flag as it is now, i32 [1, 1] */
 

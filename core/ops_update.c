@@ -44,6 +44,67 @@ void rv_adamw(rv_tensor value, rv_tensor gradient, rv_tensor m, rv_tensor v, rv_
     for (int i = 0; i < 3; i++) out[i] = rv_output(first, i);
 }
 
+/* Groups of W neighbours, each of one segment: W is whole, and owner one column. */
+static void check_owner(rv_check *check, rv_tensor x, rv_tensor owner) {
+    rv_check_type(check, "owner", owner, RV_I32);
+    rv_check_shape(check, "owner", owner, RV_ANY, 1);
+    int64_t groups = rv_tensor_rows(owner), size = rv_tensor_cols(x);
+    if (groups < 1 || size % groups != 0) {
+        rv_check_refuse(check, RV_SHAPE_MISMATCH, "owner is " RV_SHAPE "; its rows must divide %lld elements",
+                        RV_SHAPE_OF(owner), (long long)size);
+    }
+}
+
+rv_tensor rv_segment_norms(rv_tensor a, rv_tensor b, rv_tensor owner, int segments) {
+    rv_tensor inputs[] = {a, b, owner};
+    rv_check check = rv_check_inputs("segment_norms", inputs, 3, 0);
+    rv_check_type(&check, "a", a, RV_F32);
+    rv_check_type(&check, "b", b, RV_F32);
+    rv_check_shape(&check, "a", a, 1, RV_ANY);
+    rv_check_shape(&check, "b", b, 1, rv_tensor_cols(a));
+    check_owner(&check, a, owner);
+    if (segments < 1) rv_check_refuse(&check, RV_INVALID_ARGUMENT, "%d segments; 1 or more would fit", segments);
+    if (!check.ok) return rv_check_failed(&check);
+    rv_attributes attributes = {.i = {segments}};
+    return rv_append_one(check.graph, RV_OP_SEGMENT_NORMS, inputs, 3, RV_F32, segments, 2, &attributes);
+}
+
+static void check_laprop(rv_check *check, const rv_laprop_settings *s) {
+    if (!(s->beta1 >= 0 && s->beta1 < 1 && s->beta2 >= 0 && s->beta2 < 1)) {
+        rv_check_refuse(check, RV_INVALID_ARGUMENT, "beta1 is %g, beta2 is %g; from 0 to below 1 would fit",
+                        (double)s->beta1, (double)s->beta2);
+    }
+    if (!(s->eps >= 0 && s->weight_decay >= 0 && s->agc >= 0 && s->smallest > 0)) {
+        rv_check_refuse(check, RV_INVALID_ARGUMENT, "eps is %g, weight_decay %g, agc %g, smallest norm %g; 0 or more would fit",
+                        (double)s->eps, (double)s->weight_decay, (double)s->agc, (double)s->smallest);
+    }
+}
+
+void rv_laprop(const rv_tensor in[8], const rv_laprop_settings *settings, rv_tensor out[3]) {
+    static const char *const names[] = {"value", "gradient", "m", "v", "lr", "updates", "norms"};
+    rv_tensor inputs[9];
+    memcpy(inputs, in, 8 * sizeof *in);
+    inputs[8] = rv_health(in[0].graph);
+    rv_check check = rv_check_inputs("laprop", inputs, 9, 0);
+    int64_t size = rv_tensor_cols(in[0]);
+    for (int i = 0; i < 6; i++) {
+        rv_check_type(&check, names[i], inputs[i], i == 5 ? RV_I32 : RV_F32);
+        rv_check_shape(&check, names[i], inputs[i], 1, i < 4 ? size : 1);
+    }
+    rv_check_type(&check, names[6], inputs[6], RV_F32);
+    rv_check_shape(&check, names[6], inputs[6], RV_ANY, 2);
+    check_owner(&check, in[0], in[7]);
+    check_laprop(&check, settings);
+    rv_tensor first = rv_check_failed(&check);
+    if (check.ok) {
+        const rv_laprop_settings *s = settings;
+        rv_shape shape = {RV_F32, 1, size};
+        rv_attributes attributes = {.f = {s->beta1, s->beta2, s->eps, s->weight_decay, s->agc, s->smallest}};
+        first = rv_append(check.graph, RV_OP_LAPROP, inputs, 9, (rv_shape[]){shape, shape, shape}, 3, &attributes);
+    }
+    for (int i = 0; i < 3; i++) out[i] = rv_output(first, i);
+}
+
 rv_tensor rv_ema(rv_tensor target, rv_tensor source, float rate) {
     rv_tensor inputs[] = {target, source, rv_health(target.graph)};
     rv_check check = rv_check_inputs("ema", inputs, 3, 0);

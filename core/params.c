@@ -24,6 +24,7 @@ struct rv_params {
     uint32_t count, capacity;
     int64_t size, padded; /* floats, without and with the gaps between weights */
     rv_array *parts[PARTS], *updates;
+    rv_array *owner; /* i32 [padded / ALIGNMENT, 1]: which weight each group of floats belongs to; NULL until it is wanted */
     rv_status mistake; /* the first one of rv_params_add */
     bool committed, values_only;
 };
@@ -45,7 +46,8 @@ static void destroy_arrays(rv_params *params) {
         params->parts[part] = NULL;
     }
     rv_array_destroy(params->updates);
-    params->updates = NULL;
+    rv_array_destroy(params->owner);
+    params->updates = params->owner = NULL;
 }
 
 void rv_params_destroy(rv_params *params) {
@@ -322,6 +324,59 @@ rv_tensor rv_params_adamw(rv_graph *graph, rv_params *params, rv_tensor lr, rv_t
     /* by row, so that an update that the health flag forbids is not counted either */
     rv_store_rows(params->updates, updates, rv_affine(before, 0.0f, 0.0f));
     return norm;
+}
+
+/* ---- LaProp ---- */
+
+static rv_status write_owner(rv_params *params) {
+    const int64_t groups = params->padded / ALIGNMENT;
+    int32_t *owner = rv_alloc(params->device, (size_t)groups, sizeof *owner);
+    if (!owner) return RV_OUT_OF_MEMORY;
+    for (uint32_t i = 0, next = 1; i < params->count; i++, next++) {
+        const int64_t end = next < params->count ? params->weights[next].offset : params->padded;
+        for (int64_t at = params->weights[i].offset; at < end; at += ALIGNMENT) owner[at / ALIGNMENT] = (int32_t)i;
+    }
+    rv_status status = rv_array_write(params->owner, 0, groups, owner);
+    rv_free(params->device, owner);
+    return status;
+}
+
+/* Made at first use: few sets need it. */
+static rv_tensor read_owner(rv_graph *graph, rv_params *params) {
+    if (!params->owner) {
+        rv_status status =
+            rv_array_create(params->device, RV_I32, params->padded / ALIGNMENT, 1, "owner", &params->owner);
+        if (status == RV_OK) status = write_owner(params);
+        if (status != RV_OK) {
+            rv_array_destroy(params->owner);
+            params->owner = NULL;
+            return rv_poison(graph, status, "rv_params_laprop", "the table of weights could not be made: %s",
+                             rv_status_text(status));
+        }
+    }
+    return rv_read(graph, params->owner);
+}
+
+static float or_default(float given, float value) { return given != 0.0f ? given : value; }
+
+rv_tensor rv_params_laprop(rv_graph *graph, rv_params *params, rv_tensor lr, const rv_laprop_options *options) {
+    if (!trainable(graph, params, "rv_params_laprop")) return (rv_tensor){graph, 0};
+    const rv_laprop_options given = options ? *options : (rv_laprop_options){0};
+    const float agc = or_default(given.agc, 0.3f);
+    const rv_laprop_settings settings = {or_default(given.beta1, 0.9f), or_default(given.beta2, 0.999f),
+                                         or_default(given.eps, 1e-20f), given.weight_decay, agc > 0 ? agc : 0.0f, 1e-3f};
+    rv_tensor in[8], out[3], before = rv_read(graph, params->updates);
+    for (int i = 0; i < PARTS; i++) in[i] = rv_read(graph, params->parts[i]);
+    in[4] = lr;
+    in[5] = rv_affine(before, 1.0f, 1.0f);
+    in[7] = read_owner(graph, params);
+    in[6] = rv_segment_norms(in[RV_VALUE], in[RV_GRADIENT], in[7], (int)params->count);
+    rv_laprop(in, &settings, out);
+    rv_store(params->parts[RV_VALUE], out[0]);
+    rv_store(params->parts[RV_MOMENT1], out[1]);
+    rv_store(params->parts[RV_MOMENT2], out[2]);
+    rv_store_rows(params->updates, in[5], rv_affine(before, 0.0f, 0.0f));
+    return rv_global_norm(rv_slice_cols(in[6], 1, 1));
 }
 
 static bool equal_layout(const rv_params *a, const rv_params *b) {

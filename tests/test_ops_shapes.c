@@ -34,6 +34,14 @@ static rv_tensor adamw(rv_tensor value, rv_tensor gradient, rv_tensor m, rv_tens
     return out[2];
 }
 
+static rv_tensor laprop(rv_tensor value, rv_tensor gradient, rv_tensor lr, rv_tensor updates, rv_tensor norms,
+                        rv_tensor owner, float agc) {
+    rv_tensor out[3], moment = rv_fill(graph, 1, 12, 1);
+    rv_laprop((rv_tensor[]){value, gradient, moment, moment, lr, updates, norms, owner},
+              &(rv_laprop_settings){0.9f, 0.999f, 1e-20f, 0, agc, 1e-3f}, out);
+    return out[2];
+}
+
 static rv_tensor wgrad(rv_tensor dpre, rv_tensor x0, rv_tensor x1) {
     rv_tensor dbias;
     return rv_linear_wgrad(dpre, (rv_tensor[]){x0, x1}, 2, &dbias);
@@ -132,6 +140,8 @@ static rv_tensor watch(rv_tensor x, int count) {
     X(block_linear_own, rv_block_linear(f(4, 6), NULL, 0, 2, f(6, 5), f(1, 10), RV_TANH), 4, 10, RV_F32)               \
     X(block_gru, rv_block_gru(f(4, 18), f(4, 6), 3), 4, 6, RV_F32)                                                     \
     X(adamw, adamw(f(1, 9), f(1, 9), f(1, 9), f(1, 9), f(1, 1), n(1, 1), f(1, 1)), 1, 9, RV_F32)                       \
+    X(segment_norms, rv_segment_norms(f(1, 12), f(1, 12), n(4, 1), 2), 2, 2, RV_F32)                                   \
+    X(laprop, laprop(f(1, 12), f(1, 12), f(1, 1), n(1, 1), f(2, 2), n(4, 1), 0.3f), 1, 12, RV_F32)                     \
     X(ema, rv_ema(f(1, 9), f(1, 9), 0.5f), 1, 9, RV_F32)                                                               \
     X(store_rows, store_rows(f(4, 3), n(4, 1)), 1, 1, RV_F32)                                                          \
     X(watch, watch(f(4, 3), 3), 1, 1, RV_F32)                                                                          \
@@ -223,6 +233,17 @@ static rv_tensor watch(rv_tensor x, int count) {
     X(norm_type, rv_global_norm(n(4, 3)), TYPE_MISMATCH, "global_norm", "x is i32")                                    \
     X(adamw_shape, adamw(f(1, 9), f(1, 8), f(1, 9), f(1, 9), f(1, 1), n(1, 1), f(1, 1)), SHAPE_MISMATCH, "adamw",      \
       "gradient is [1, 8], [1, 9] would fit")                                                                          \
+    X(segments_owner, rv_segment_norms(f(1, 12), f(1, 12), n(5, 1), 2), SHAPE_MISMATCH, "segment_norms",               \
+      "owner is [5, 1]; its rows must divide 12")                                                                      \
+    X(segments_none, rv_segment_norms(f(1, 12), f(1, 12), n(4, 1), 0), INVALID_ARGUMENT, "segment_norms",              \
+      "0 segments")                                                                                                    \
+    X(segments_type, rv_segment_norms(f(1, 12), f(1, 12), f(4, 1), 2), TYPE_MISMATCH, "segment_norms", "owner is f32") \
+    X(laprop_shape, laprop(f(1, 12), f(1, 9), f(1, 1), n(1, 1), f(2, 2), n(4, 1), 0.3f), SHAPE_MISMATCH, "laprop",     \
+      "gradient is [1, 9]")                                                                                            \
+    X(laprop_norms, laprop(f(1, 12), f(1, 12), f(1, 1), n(1, 1), f(2, 1), n(4, 1), 0.3f), SHAPE_MISMATCH, "laprop",    \
+      "norms is [2, 1]")                                                                                               \
+    X(laprop_agc, laprop(f(1, 12), f(1, 12), f(1, 1), n(1, 1), f(2, 2), n(4, 1), -1), INVALID_ARGUMENT, "laprop",      \
+      "agc -1")                                                                                                        \
     X(adamw_type, adamw(f(1, 9), f(1, 9), f(1, 9), f(1, 9), f(1, 1), f(1, 1), f(1, 1)), TYPE_MISMATCH, "adamw",        \
       "updates is f32, i32 would fit")                                                                                 \
     X(ema_rate, rv_ema(f(1, 9), f(1, 9), 2), INVALID_ARGUMENT, "ema", "rate is 2")                                     \
@@ -376,7 +397,8 @@ static void test_every_op(void **state) {
             if (graph->nodes[graph->values[id].node].op == RV_OP_FILL) x[count++] = value;
         }
         bool update = strcmp(fittings[i].name, "adamw") == 0 || strcmp(fittings[i].name, "ema") == 0 ||
-                      strcmp(fittings[i].name, "linear_wgrad") == 0;
+                      strcmp(fittings[i].name, "linear_wgrad") == 0 ||
+                      strcmp(fittings[i].name, "segment_norms") == 0 || strcmp(fittings[i].name, "laprop") == 0;
         if (rv_tensor_dtype(y) != RV_F32 || update) continue;
         assert_ok(rv_gradients(rv_sum(y, RV_ALL), x, count, NULL, 0, gradient), rv_graph_message(graph));
         for (int k = 0; k < count; k++) {

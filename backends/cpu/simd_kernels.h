@@ -20,7 +20,8 @@
     X(GLOBAL_NORM, global_norm) X(ADAMW, adamw) X(EMA, ema) X(GRU_CELL, gru_cell)                               \
     X(GRU_CELL_BACKWARD, gru_cell_backward) X(BLOCK_LINEAR, block_linear)                                     \
     X(BLOCK_LINEAR_BACKWARD, block_linear_backward) X(BLOCK_LINEAR_WGRAD, block_linear_wgrad)                 \
-    X(BLOCK_GRU, block_gru) X(BLOCK_GRU_BACKWARD, block_gru_backward)
+    X(BLOCK_GRU, block_gru) X(BLOCK_GRU_BACKWARD, block_gru_backward) X(SEGMENT_NORMS, segment_norms)          \
+    X(LAPROP, laprop)
 
 #define RV_DECLARE_KERNEL(op, name) extern const rv_kernel RV_NAME(rv_##name##_kernel);
 RV_FAST_OPS(RV_DECLARE_KERNEL)

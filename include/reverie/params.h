@@ -86,6 +86,19 @@ RV_API rv_tensor rv_params_norm(rv_graph *graph, rv_params *params);
 RV_API rv_tensor rv_params_adamw(rv_graph *graph, rv_params *params, rv_tensor lr, rv_tensor norm, float clip,
                                  const rv_adamw_options *options);
 
+/* Zero means default: beta1 0.9, beta2 0.999, eps 1e-20, weight_decay 0, agc 0.3 (below 0: no clipping). */
+typedef struct rv_laprop_options {
+    float beta1, beta2, eps, weight_decay, agc;
+} rv_laprop_options;
+
+/* Records DreamerV3's optimiser with learning rate lr [1, 1] (a warm-up is the caller's), two launches for all weights:
+ * each weight's gradient g is divided by max(1, |g| / (agc max(1e-3, |p|))), |.| the norm over the whole weight p
+ * (Brock et al., 2021); then LaProp (Ziyin et al., 2020): v <- beta2 v + (1 - beta2) g^2,
+ * m <- beta1 m + (1 - beta1) g / (sqrt(v / (1 - beta2^t)) + eps), p <- p - lr (m / (1 - beta1^t) + weight_decay p); counts the
+ * update. Returns the whole gradient's norm before clipping, [1, 1], to be logged: it is the root of the weights' norms.
+ * While the non-finite flag is set nothing changes: watch rv_params_norm, or the gradient's makers, before. */
+RV_API rv_tensor rv_params_laprop(rv_graph *graph, rv_params *params, rv_tensor lr, const rv_laprop_options *options);
+
 /* Records target <- target + rate * (source - target) over a whole set of equal layout. */
 RV_API void rv_params_ema(rv_graph *graph, rv_params *target, rv_params *source, float rate);
 

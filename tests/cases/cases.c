@@ -116,6 +116,7 @@ static float fill_value(const rv_case_input *input, float draw, int64_t i) {
     case RV_CASE_WHOLE: return (float)fmin(floor(a + (b - a + 1) * draw), b);
     case RV_CASE_CONSTANT: return (float)a;
     case RV_CASE_SPECIAL: return special(i);
+    case RV_CASE_ASCENDING: return (float)floor(a + (b - a + 1) * (double)i / (double)(input->rows * input->cols));
     case RV_CASE_STATE: break;
     }
     return 0;

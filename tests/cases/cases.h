@@ -25,6 +25,7 @@ typedef enum rv_case_fill {
     RV_CASE_AWAY,     /* either sign, magnitude inside (a, b): away from a kink or pole at 0 */
     RV_CASE_WHOLE,    /* whole numbers in [a, b]; all types */
     RV_CASE_CONSTANT, /* a */
+    RV_CASE_ASCENDING, /* whole numbers from a to b, ascending over the rows */
     RV_CASE_STATE,    /* noise state i32 [1, 4]: seed a, update b */
     RV_CASE_SPECIAL   /* NaN, infinities, zeros, subnormals and extremes in turn */
 } rv_case_fill;
