@@ -139,6 +139,10 @@ static void describe(const rv_entry *entry, rv_backend_info *info) {
     const rv_backend *backend;
     rv_device_info device = {0};
     rv_error error = {0};
+    if (!entry->built) {
+        snprintf(info->text, sizeof info->text, "%s", entry->to_build);
+        return;
+    }
     if (table_of(entry, &backend, &error) == RV_OK && backend->list(&list_services, 0, &device, &error)) {
         info->available = 1;
         snprintf(info->text, sizeof info->text, "%.120s, %.120s", device.name, device.version);

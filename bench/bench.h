@@ -67,7 +67,7 @@ typedef struct bench_workload {
     rv_trainer *trainer;
     rv_plan *plan;
     double flops, bytes; /* the least that the task takes, a run */
-    int64_t launches;
+    int64_t launches, dispatches;
     char settings[512];  /* what a peer must know beside the arrays, as JSON; goes into the file */
     char error[600];     /* "" unless something failed */
 } bench_workload;

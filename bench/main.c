@@ -44,12 +44,12 @@ typedef struct result {
     bench_times times;
     double flops, bytes;
     double peak, copy; /* what the device's threads can do, measured around the case: flop/s, byte/s over so many bytes */
-    int64_t launches;
+    int64_t launches, dispatches;
 } result;
 
 static void print_header(void) {
-    printf("%-44s %10s %10s %10s %10s %9s %6s %8s %6s %9s\n", "case", "median us", "p10", "p90", "min", "GFLOP/s", "peak",
-           "GB/s", "copy", "launches");
+    printf("%-44s %10s %10s %10s %10s %9s %6s %8s %6s %9s %10s\n", "case", "median us", "p10", "p90", "min", "GFLOP/s",
+           "peak", "GB/s", "copy", "launches", "dispatches");
 }
 
 static void print_share(double rate, double ceiling, int width) {
@@ -65,14 +65,14 @@ static void report(session *session, const result *r) {
     printf("%-44s %10.2f %10.2f %10.2f %10.2f", r->name, 1e6 * t->median, 1e6 * t->p10, 1e6 * t->p90, 1e6 * t->min);
     print_share(r->flops / t->median, r->peak, 9);
     print_share(r->bytes / t->median, r->copy, 8);
-    printf(" %9lld\n", (long long)r->launches);
+    printf(" %9lld %10lld\n", (long long)r->launches, (long long)r->dispatches);
     fflush(stdout);
     if (session->json) {
         fprintf(session->json,
                 "%s\n  {\"case\": \"%s\", \"median\": %.6e, \"p10\": %.6e, \"p90\": %.6e, \"min\": %.6e, \"samples\": %d, "
-                "\"calls\": %lld, \"flops\": %.9g, \"bytes\": %.9g, \"fma_peak\": %.6g, \"copy_rate\": %.6g, \"launches\": %lld}",
+                "\"calls\": %lld, \"flops\": %.9g, \"bytes\": %.9g, \"fma_peak\": %.6g, \"copy_rate\": %.6g, \"launches\": %lld, \"dispatches\": %lld}",
                 session->done ? "," : "", r->name, t->median, t->p10, t->p90, t->min, t->samples, (long long)t->calls,
-                r->flops, r->bytes, r->peak, r->copy, (long long)r->launches);
+                r->flops, r->bytes, r->peak, r->copy, (long long)r->launches, (long long)r->dispatches);
     }
     session->done++;
 }
@@ -111,7 +111,7 @@ static void bench_case(session *session, const rv_case *item, rv_case_mode mode)
     if (bench_gate_case(&run, session->device, session->reference, item, mode, why, sizeof why)) {
         rv_plan_report report = {.size = sizeof report};
         rv_plan_report_get(run.plan, &report);
-        result r = {.name = name, .flops = item->flops, .bytes = rv_case_bytes(&run), .launches = report.launches};
+        result r = {.name = name, .flops = item->flops, .bytes = rv_case_bytes(&run), .launches = report.launches, .dispatches = report.dispatches};
         if (mode == RV_CASE_GRADIENT) {
             r.flops = item->gradient_flops;
             r.bytes = item->gradient_bytes;
@@ -150,7 +150,7 @@ static void bench_packed(session *session, int64_t m, int64_t k, int64_t n) {
     } else if (!rv_packed_matmul_check(matmul, why, sizeof why)) {
         fail(session, name, why);
     } else {
-        result r = {.name = name, .flops = 2.0 * (double)(m * k * n), .bytes = 4.0 * (double)(m * k + k * n + m * n), .launches = 1};
+        result r = {.name = name, .flops = 2.0 * (double)(m * k * n), .bytes = 4.0 * (double)(m * k + k * n + m * n), .launches = 1, .dispatches = 1};
         time_work(session, &r, rv_packed_matmul_run, matmul);
     }
     rv_packed_matmul_destroy(matmul);
@@ -186,7 +186,7 @@ static void bench_workload_case(session *session, const char *name, rv_device *d
     if (workload) snprintf(why, sizeof why, "%s", workload->error);
     if (fine && gate) fine = bench_gate_workload(workload, index, session->reference, why, sizeof why);
     if (fine) {
-        result r = {.name = name, .launches = workload->launches};
+        result r = {.name = name, .launches = workload->launches, .dispatches = workload->dispatches};
         if (gate) r.flops = workload->flops;
         time_work(session, &r, bench_workload_run, workload);
         if (!gate) printf("%-44s %10.1f ns a launch\n", "", 1e9 * r.times.median / (double)r.launches);

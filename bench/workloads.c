@@ -207,7 +207,10 @@ bench_workload *bench_workload_create(int index, rv_device *device) {
     WORKLOADS[index].make(workload, WORKLOADS[index].size);
     if (!workload->plan) bench_workload_fail(workload, WORKLOADS[index].name, "could not be made");
     rv_plan_report report = {.size = sizeof report};
-    if (workload->plan && rv_plan_report_get(workload->plan, &report) == RV_OK) workload->launches = report.launches;
+    if (workload->plan && rv_plan_report_get(workload->plan, &report) == RV_OK) {
+        workload->launches = report.launches;
+        workload->dispatches = report.dispatches;
+    }
     return workload;
 }
 
