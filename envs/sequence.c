@@ -155,15 +155,15 @@ static void save(const void *state, void *bytes) { memcpy(bytes, ((const sequenc
 
 static int load(void *state, const void *bytes, float *observation) {
     sequence *env = state;
-    const int64_t cues = env->count * (env->memory + 1) * env->size;
+    const uint8_t *steps_of = bytes, *cue_of = steps_of + ((uint8_t *)env->cue - (uint8_t *)env->saved);
     for (int64_t i = 0; i < env->count; i++) {
         int64_t steps;
-        memcpy(&steps, (const uint8_t *)bytes + (size_t)i * sizeof steps, sizeof steps);
+        memcpy(&steps, steps_of + (size_t)i * sizeof steps, sizeof steps);
         if (steps < 0 || steps > INT64_MAX / 2) return 1;
     }
-    for (int64_t i = 0; i < cues; i++) {
+    for (int64_t i = 0; i < env->count * (env->memory + 1) * env->size; i++) {
         float value;
-        memcpy(&value, (const uint8_t *)bytes + (size_t)((uint8_t *)env->cue - (uint8_t *)env->saved) + (size_t)i * sizeof value, sizeof value);
+        memcpy(&value, cue_of + (size_t)i * sizeof value, sizeof value);
         if (!(fabsf(value) <= 1.0f)) return 1;
     }
     memcpy(env->saved, bytes, state_size(state));
