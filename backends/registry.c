@@ -59,18 +59,19 @@ static rv_status table_of(const rv_entry *entry, const rv_backend **backend, rv_
 
 /* ---- the best ---------------------------------------------------------------------------------------- */
 
-/* The first GPU of a module that opens. */
+/* The first GPU of a module that opens; where none does, why not the first of all. */
 static rv_status open_gpu(const rv_services *services, const rv_backend *backend, rv_error *error, void **state) {
     rv_device_info info;
-    rv_error failure = {0};
+    rv_error first = {0}, failure = {0};
     int count = 0;
     for (; backend->list(services, count, &info, error); count++) {
         const char *colon = strchr(info.resource, ':');
         if (!info.gpu) continue;
         if (backend->open(services, colon ? colon + 1 : "", &failure, state) == RV_OK) return RV_OK;
+        if (first.status == RV_OK) first = failure;
     }
-    if (failure.status != RV_OK) *error = failure;
-    else if (count > 0) rv_fail(error, RV_NO_DEVICE, "%s: none of its %d device%s is a GPU", backend->name, count, count == 1 ? "" : "s");
+    if (first.status != RV_OK) *error = first;
+    else if (count > 0) rv_fail(error, RV_NO_DEVICE, "%s: no GPU among its devices, %d", backend->name, count);
     return error->status != RV_OK ? error->status : rv_fail(error, RV_NO_DEVICE, "%s: no device", backend->name);
 }
 
