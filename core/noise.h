@@ -6,29 +6,16 @@
  * Philox4x32-10 (Salmon et al., 2011, "Parallel random numbers: as easy as 1, 2, 3") in cuRAND's word
  * layout. A draw of `width` columns has ceil(width / 4) blocks a row; block row * that + col / 4 gives
  * four words, word col % 4 is this element's. So nothing depends on how rows or columns are cut.
- *
- * Only + - * and sqrt, no fma, no library function: with contraction off (-ffp-contract=off) and a
- * correctly rounded sqrt every compiler and vector width gives the same bits. C99 without pointers to
- * functions, structs only by pointer: the subset that kernels share.
+ * What one block and one element are stands in core/noise_common.h, which kernels share.
  */
 #ifndef RV_CORE_NOISE_H
 #define RV_CORE_NOISE_H
 
-#include <stdint.h>
-#include <string.h>
 #ifdef __SSE2__
 #include <immintrin.h>
 #endif
 
-#ifndef RV_NOISE_SQRT
-#define RV_NOISE_SQRT __builtin_sqrtf /* one instruction with -fno-math-errno */
-#endif
-
-/* What a draw depends on beside its row and column. */
-typedef struct rv_noise {
-    uint32_t key[2]; /* seed: low, high */
-    uint32_t t, update, stream;
-} rv_noise;
+#include "core/noise_common.h"
 
 /* From the state of rv_random_state: i32 seed low, seed high, update, 0. */
 static inline rv_noise rv_noise_at(const int32_t *state, uint32_t stream, uint32_t t) {
@@ -41,83 +28,6 @@ static inline int64_t rv_noise_blocks(int64_t width) { return (width + 3) / 4; }
 
 static inline uint32_t rv_noise_block(int64_t row, int64_t width, int64_t col) {
     return (uint32_t)((uint64_t)row * (uint64_t)rv_noise_blocks(width) + (uint64_t)(col / 4));
-}
-
-/* ---- one block, one element --------------------------------------------------------------------- */
-
-/* x[4]: counter in, words out. */
-static inline void rv_philox(uint32_t key0, uint32_t key1, uint32_t *x) {
-    uint32_t x0 = x[0], x1 = x[1], x2 = x[2], x3 = x[3];
-    for (int round = 0; round < 10; round++) {
-        const uint64_t p0 = (uint64_t)0xD2511F53u * x0, p1 = (uint64_t)0xCD9E8D57u * x2;
-        x0 = (uint32_t)(p1 >> 32) ^ x1 ^ key0;
-        x2 = (uint32_t)(p0 >> 32) ^ x3 ^ key1;
-        x1 = (uint32_t)p1;
-        x3 = (uint32_t)p0;
-        key0 += 0x9E3779B9u;
-        key1 += 0xBB67AE85u;
-    }
-    x[0] = x0, x[1] = x1, x[2] = x2, x[3] = x3;
-}
-
-/* The four words of a block. */
-static inline void rv_noise_words(const rv_noise *noise, uint32_t block, uint32_t *words) {
-    words[0] = block, words[1] = noise->t, words[2] = noise->update, words[3] = noise->stream;
-    rv_philox(noise->key[0], noise->key[1], words);
-}
-
-/* (k + 1/2) / 2^24 of the upper 24 bits k, rounded to float; the last k would round to 1 and stays below. */
-static inline float rv_noise_to_uniform(uint32_t bits) {
-    const float u = (float)(int32_t)(bits >> 8) * 0x1p-24f + 0x1p-25f;
-    return u < 0x1.fffffep-1f ? u : 0x1.fffffep-1f;
-}
-
-/* floor(bits * limit / 2^32), limit at least 1. */
-static inline int32_t rv_noise_to_index(uint32_t bits, int32_t limit) {
-    return (int32_t)(((uint64_t)bits * (uint32_t)(limit > 1 ? limit : 1)) >> 32);
-}
-
-/* log(u) of a normal float: u = m 2^e with m in [sqrt(1/2), sqrt(2)), f = m - 1,
- * log(1 + f) = f - f^2 / 2 + f^3 P(f). Relative error at most 1e-7 over the uniforms. */
-static inline float rv_noise_log(float u) {
-    uint32_t bits;
-    memcpy(&bits, &u, sizeof bits);
-    const int32_t e = (int32_t)(bits - 0x3f3504f3u) >> 23;
-    bits -= (uint32_t)e << 23;
-    float m;
-    memcpy(&m, &bits, sizeof m);
-    const float f = m - 1.0f, z = f * f, k = (float)e;
-    float p = 0.0870043859f;
-    p = p * f - 0.142674923f;
-    p = p * f + 0.149147689f;
-    p = p * f - 0.165775836f;
-    p = p * f + 0.199630633f;
-    p = p * f - 0.250013381f;
-    p = p * f + 0.333339095f;
-    const float y = p * f * z - 0.5f * z + k * -2.12194440e-4f; /* log(2) = 0.693359375 - 2.1219444e-4 */
-    return f + y + k * 0.693359375f;
-}
-
-/* sin and cos of 2 pi (k + 1/2) / 2^24, k the upper 24 bits: a quadrant and r, at most 1/8 of a turn
- * from its middle axis. Exact reduction; absolute errors at most 1e-7. */
-static inline void rv_noise_sincos(uint32_t bits, float *sine, float *cosine) {
-    const uint32_t quadrant = (bits + 0x20000000u) >> 30;
-    const float r = (float)((int32_t)(bits - (quadrant << 30)) >> 8) * 0x1p-24f + 0x1p-25f;
-    const float z = r * r;
-    const float s = r * (6.28318501f + z * (-41.3416290f + z * (81.5881271f + z * -75.2400589f)));
-    const float c = 1.0f + z * (-19.7392082f + z * (64.9393234f + z * (-85.4437408f + z * 59.2459641f)));
-    const float a = quadrant & 1 ? c : s, b = quadrant & 1 ? s : c;
-    *sine = quadrant & 2 ? -a : a;
-    *cosine = (quadrant + 1) & 2 ? -b : b;
-}
-
-/* Box and Muller, 1958: two words give two standard normals; |normal| < 5.9. */
-static inline void rv_noise_to_normals(uint32_t bits0, uint32_t bits1, float *first, float *second) {
-    const float radius = RV_NOISE_SQRT(-2.0f * rv_noise_log(rv_noise_to_uniform(bits0)));
-    float sine, cosine;
-    rv_noise_sincos(bits1, &sine, &cosine);
-    *first = radius * sine;
-    *second = radius * cosine;
 }
 
 /* One element of each kind. */
