@@ -1,5 +1,6 @@
 /* core/gradient.c: reverse-mode differentiation: a walk back over the nodes that appends to the graph. */
 #include "core/gradient_rules.h"
+#include "core/stack.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -89,6 +90,7 @@ typedef struct walk {
     uint32_t count, capacity;
     rv_tensor *pieces; /* room to join contributions */
     uint32_t piece_capacity;
+    rv_stacks stacks;
 } walk;
 
 static rv_status no_memory(walk *walk) {
@@ -103,6 +105,7 @@ static void walk_end(walk *walk) {
     rv_free(walk->device, walk->newest);
     rv_free(walk->device, walk->contributions);
     rv_free(walk->device, walk->pieces);
+    rv_free(walk->device, walk->stacks.nodes);
 }
 
 static bool walk_begin(walk *walk, rv_graph *graph) {
@@ -209,13 +212,30 @@ static rv_tensor add_up(rv_tensor sum, rv_tensor more) {
     return sum.id ? rv_fold_add(sum, more) : more;
 }
 
+/* The sum of what flows to all of a value, the newest first: the first step of a sequence. */
+static rv_tensor gather_whole(walk *walk, uint32_t value) {
+    rv_tensor sum = {walk->graph, 0};
+    uint32_t count = 0;
+    for (uint32_t i = walk->newest[value]; i; i = walk->contributions[i].next) {
+        if (walk->contributions[i].kind != RV_VIEW_SAME) continue;
+        if (!add_piece(walk, &count, walk->contributions[i].gradient)) {
+            no_memory(walk);
+            return sum;
+        }
+    }
+    if (count == 0) return sum;
+    const uint32_t left = rv_stack_terms(&walk->stacks, walk->pieces, count);
+    if (left == 0) no_memory(walk);
+    for (uint32_t i = 0; i < left; i++) sum = add_up(sum, walk->pieces[i]);
+    return sum;
+}
+
 /* The gradient of a value once all its users are behind; {graph, 0} where nothing flows. */
 static rv_tensor gather_value(walk *walk, uint32_t value) {
     rv_tensor sum = {walk->graph, 0};
     if (!walk->newest[value]) return sum;
-    for (uint32_t i = walk->newest[value]; i; i = walk->contributions[i].next) {
-        if (walk->contributions[i].kind == RV_VIEW_SAME) sum = add_up(sum, walk->contributions[i].gradient);
-    }
+    sum = gather_whole(walk, value);
+    if (walk->graph->error.status != RV_OK) return (rv_tensor){walk->graph, 0};
     for (rv_view_kind kind = RV_VIEW_COLS; kind <= RV_VIEW_ROWS; kind++) {
         while (next_piece(walk, value, kind, 0)) {
             rv_tensor layer = take_layer(walk, value, kind);

@@ -119,4 +119,27 @@ static rv_tensor join(const rv_tensor *x, int count, rv_tensor (*concat)(const r
 }
 
 rv_tensor rv_join_cols(const rv_tensor *x, int count) { return join(x, count, rv_concat_cols); }
-rv_tensor rv_join_rows(const rv_tensor *x, int count) { return join(x, count, rv_concat_rows); }
+
+/* Successive row slices of one tensor are a slice of it; *first is its first row. */
+static bool successive(const rv_tensor *x, int count, rv_tensor *of, int64_t *first) {
+    int64_t next = 0;
+    for (int i = 0; i < count; i++) {
+        if (!x[i].graph || x[i].id == 0) return false;
+        const rv_graph *graph = x[i].graph;
+        const rv_node *view = &graph->nodes[graph->values[x[i].id].node];
+        int64_t row;
+        if (view->op != RV_NODE_VIEW || view->attributes.i[0] || rv_view_kind_of(graph, view, &row) != RV_VIEW_ROWS) return false;
+        if (i == 0) *of = (rv_tensor){x[i].graph, view->input[0]}, *first = row;
+        else if (view->input[0] != of->id || row != next) return false;
+        next = row + rv_tensor_rows(x[i]);
+    }
+    return true;
+}
+
+rv_tensor rv_join_rows(const rv_tensor *x, int count) {
+    rv_tensor of = RV_NONE;
+    int64_t first = 0, rows = 0;
+    if (!successive(x, count, &of, &first)) return join(x, count, rv_concat_rows);
+    for (int i = 0; i < count; i++) rows += rv_tensor_rows(x[i]);
+    return rv_slice_rows(of, first, rows);
+}

@@ -113,7 +113,7 @@ void rv_case_fill_input(const rv_case *item, int index, void *out);
 
 /* The families; adding one is a line here and a file. */
 #define RV_CASE_FAMILIES(X) \
-    X(map1) X(map2) X(shape) X(store) X(reduce) X(matmul) X(linear) X(norm) X(gru) X(block) X(noise) X(likelihood) X(optimiser) \
+    X(map1) X(map2) X(shape) X(store) X(reduce) X(matmul) X(linear) X(norm) X(gru) X(block) X(scan) X(noise) X(likelihood) X(optimiser) \
     X(random)
 #define RV_CASE_DECLARE(family) void rv_cases_##family(rv_case_list *list);
 RV_CASE_FAMILIES(RV_CASE_DECLARE)

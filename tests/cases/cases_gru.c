@@ -5,21 +5,10 @@ static void record_gru_cell(const rv_case_recording *r, rv_tensor *out) {
     out[0] = rv_gru_cell(r->in[0], r->in[1], r->in[2], r->in[3], r->in[4], r->in[5]);
 }
 
-/* Three steps with one set of weights: gradients add over time. */
-static void record_sequence(const rv_case_recording *r, rv_tensor *out) {
-    rv_tensor h = r->in[1];
-    for (int t = 0; t < 3; t++) {
-        rv_tensor x = rv_slice_rows(r->in[0], 7 * t, 7);
-        h = rv_gru_cell(x, h, r->in[2], r->in[3], r->in[4], r->in[5]);
-    }
-    out[0] = h;
-}
-
-static rv_case *add(rv_case_list *list, rv_case_record record, const char *kind, int64_t batch, int64_t rows,
-                    int64_t inputs, int64_t hidden) {
+static rv_case *add(rv_case_list *list, int64_t batch, int64_t inputs, int64_t hidden) {
     double b = (double)batch, i = (double)inputs, h = (double)hidden;
-    rv_case *item = rv_case_add(list, record, 1, "%s/b%d_i%d_h%d", kind, (int)batch, (int)inputs, (int)hidden);
-    rv_case_value(item, rows, inputs);
+    rv_case *item = rv_case_add(list, record_gru_cell, 1, "gru_cell/b%d_i%d_h%d", (int)batch, (int)inputs, (int)hidden);
+    rv_case_value(item, batch, inputs);
     rv_case_value(item, batch, hidden);
     double scale = 1 / (1 + h * 0.02);
     rv_case_values(item, inputs, 3 * hidden, RV_CASE_NORMAL, 0, 0.5 * scale);
@@ -34,21 +23,16 @@ static rv_case *add(rv_case_list *list, rv_case_record record, const char *kind,
     return item;
 }
 
-static rv_case *add_cell(rv_case_list *list, int64_t batch, int64_t inputs, int64_t hidden) {
-    return add(list, record_gru_cell, "gru_cell", batch, batch, inputs, hidden);
-}
-
 void rv_cases_gru(rv_case_list *list) {
     static const int64_t sizes[][3] = {{7, 33, 65}, {1, 1, 1}, {33, 7, 33}, {1, 65, 7},
                                        {65, 1, 16}, {0, 5, 7}, {13, 32, 32}};
-    for (int s = 0; s < 7; s++) add_cell(list, sizes[s][0], sizes[s][1], sizes[s][2]);
-    add_cell(list, 300, 40, 70)->flags = RV_CASE_TALL;
-    add_cell(list, 65, 130, 129)->flags = RV_CASE_TALL;
-    add(list, record_sequence, "gru_sequence", 7, 21, 5, 13)->flops = 0;
+    for (int s = 0; s < 7; s++) add(list, sizes[s][0], sizes[s][1], sizes[s][2]);
+    add(list, 300, 40, 70)->flags = RV_CASE_TALL;
+    add(list, 65, 130, 129)->flags = RV_CASE_TALL;
     static const int64_t timed[][3] = {
         {16, 64, 128}, {64, 128, 256}, {1024, 256, 256}, {1024, 1024, 1024}, {16384, 512, 512}};
     for (int s = 0; s < 5; s++) {
-        rv_case *item = add_cell(list, timed[s][0], timed[s][1], timed[s][2]);
+        rv_case *item = add(list, timed[s][0], timed[s][1], timed[s][2]);
         item->flags = RV_CASE_BENCH | (s > 0 ? RV_CASE_LARGE : RV_CASE_NO_STRIDE);
     }
 }
