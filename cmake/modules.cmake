@@ -17,7 +17,7 @@ set(RV_BACKEND_LINES "")
 
 # ---- what the GPU backends share: backends/gpu with its kernels' text -------------------------------------
 
-# backends/gpu/kernels/NAME.k becomes `const char rv_gpu_text_NAME[]`; common begins with args.h
+# backends/gpu/kernels/NAME.k becomes `const char rv_gpu_text_NAME[]`; common begins with what the host has, too
 file(GLOB RV_GPU_SOURCES CONFIGURE_DEPENDS backends/gpu/*.c)
 file(GLOB RV_GPU_KERNELS CONFIGURE_DEPENDS backends/gpu/kernels/*.k)
 if(RV_GPU_SOURCES)
@@ -25,7 +25,8 @@ if(RV_GPU_SOURCES)
   foreach(kernel ${RV_GPU_KERNELS})
     cmake_path(GET kernel STEM name)
     if(name STREQUAL common)
-      set(kernel ${PROJECT_SOURCE_DIR}/backends/gpu/args.h+${kernel})
+      set(gpu ${PROJECT_SOURCE_DIR}/backends/gpu)
+      set(kernel ${gpu}/args.h+${gpu}/rounded_sqrt.h+${PROJECT_SOURCE_DIR}/core/noise_common.h+${kernel})
     endif()
     list(APPEND entries rv_gpu_text_${name}=${kernel})
   endforeach()

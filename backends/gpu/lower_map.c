@@ -10,8 +10,4 @@ RV_GPU_LOWERING(map1) { return (void)gpu, elementwise(launch, slices, stages, RV
 RV_GPU_LOWERING(map2) { return (void)gpu, elementwise(launch, slices, stages, RV_GPU_map2); }
 RV_GPU_LOWERING(where) { return (void)gpu, elementwise(launch, slices, stages, RV_GPU_where); }
 RV_GPU_LOWERING(fill) { return (void)gpu, elementwise(launch, slices, stages, RV_GPU_fill); }
-
-RV_GPU_LOWERING(copy) {
-    const bool bytes = launch->output[0].dtype == RV_U8;
-    return (void)gpu, elementwise(launch, slices, stages, bytes ? RV_GPU_copy_bytes : RV_GPU_copy);
-}
+RV_GPU_LOWERING(copy) { return (void)gpu, elementwise(launch, slices, stages, RV_GPU_copy); }
