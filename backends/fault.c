@@ -93,7 +93,8 @@ static rv_status fault_open(const rv_services *services, const char *spec, rv_er
     const char *resource = "";
     rv_status status = parse(fault, spec, error, &resource);
     for (int kind = FAULT_DRIVER; kind <= FAULT_DEVICE && status == RV_OK; kind++) {
-        if (fault->asked[kind]) status = services->fail(error, rows[kind].status, "fault: no %s, as asked", rows[kind].text);
+        if (fault->asked[kind]) status = services->fail(error, rows[kind].status, "fault: no %s, as asked; leave \"%s=1\" out", rows[kind].text,
+                                                  rows[kind].text);
     }
     if (status == RV_OK) status = rv_wrapped_open(services, "fault", resource, error, &fault->inner);
     if (status != RV_OK) fault_close(fault);
@@ -110,16 +111,21 @@ static void fault_caps(void *state, rv_caps *caps) {
 
 /* ---- what may fail ------------------------------------------------------------------------------- */
 
+/* Fails, and says so in the log, too: not every failure is anybody's answer, as when an object is destroyed. */
+static rv_status fire(rv_fault *fault, fault_kind kind, rv_error *error) {
+    const bool lost = kind == FAULT_LOST;
+    fault->services.fail(error, rows[kind].status, "fault: %s %llu %s, as asked", lost ? "the device, at call" : rows[kind].text,
+                         (unsigned long long)fault->asked[kind], lost ? "was lost" : "fails");
+    if (!lost || fault->calls[kind] == fault->asked[kind]) fault->services.log(fault->services.user, RV_LOG_WARNING, error->text);
+    return rows[kind].status;
+}
+
 /* Counts a call; `kind` is FAULT_LOST for calls of no kind of their own. */
 static rv_status count_call(rv_fault *fault, fault_kind kind, rv_error *error) {
     const uint64_t all = ++fault->calls[FAULT_LOST];
-    if (fault->asked[FAULT_LOST] && all >= fault->asked[FAULT_LOST]) {
-        return fault->services.fail(error, RV_DEVICE_LOST, "fault: the device was lost at call %llu, as asked",
-                                    (unsigned long long)fault->asked[FAULT_LOST]);
-    }
+    if (fault->asked[FAULT_LOST] && all >= fault->asked[FAULT_LOST]) return fire(fault, FAULT_LOST, error);
     if (kind == FAULT_LOST || ++fault->calls[kind] != fault->asked[kind]) return RV_OK;
-    return fault->services.fail(error, rows[kind].status, "fault: %s %llu fails, as asked", rows[kind].text,
-                                (unsigned long long)fault->asked[kind]);
+    return fire(fault, kind, error);
 }
 
 static rv_status fault_allocate(void *state, size_t bytes, rv_error *error, rv_buffer **buffer) {

@@ -6,7 +6,8 @@
 rv_tensor rv_health(rv_graph *graph) {
     if (!graph) return RV_NONE;
     rv_array *array = rv_device_health_array(graph->device);
-    if (!array) return rv_poison(graph, RV_OUT_OF_MEMORY, "health", "no memory for the non-finite flag");
+    const rv_error *error = &graph->device->error;
+    if (!array) return rv_poison(graph, error->status, "health", "%.400s", error->text);
     return rv_read(graph, array);
 }
 

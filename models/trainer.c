@@ -14,6 +14,16 @@ rv_status rv_trainer_make_array(rv_trainer *trainer, rv_dtype dtype, int64_t row
     return status == RV_OK ? RV_OK : rv_trainer_fail(trainer, status, name, rv_array_message(*array));
 }
 
+rv_status rv_trainer_write(rv_trainer *trainer, rv_array *array, const void *row) {
+    rv_status status = rv_array_write(array, 0, 1, row);
+    return status == RV_OK ? RV_OK : rv_trainer_fail(trainer, status, rv_array_name(array), rv_array_message(array));
+}
+
+static rv_status make_random(rv_trainer *trainer, rv_random **random) {
+    rv_status status = rv_random_create(trainer->device, trainer->options.seed, random);
+    return status == RV_OK ? RV_OK : rv_trainer_fail(trainer, status, "random state", rv_device_message(trainer->device));
+}
+
 static void fill_defaults(rv_trainer_options *options) {
     if (options->batch == 0) options->batch = 64;
     if (options->learning_rate == 0) options->learning_rate = 1e-3f;
@@ -36,8 +46,8 @@ static rv_status make_validation(rv_trainer *trainer) {
         status = rv_trainer_make_array(trainer, RV_F32, 1, trainer->metric_count, "trainer/validation", &trainer->validation_result);
     }
     if (status == RV_OK) status = rv_trainer_make_array(trainer, RV_F32, 1, 2, "trainer/patience", &trainer->patience);
-    if (status == RV_OK) status = rv_array_write(trainer->patience, 0, 1, nothing_yet);
-    return status == RV_OK ? rv_random_create(trainer->device, trainer->options.seed, &trainer->validation_random) : status;
+    if (status == RV_OK) status = rv_trainer_write(trainer, trainer->patience, nothing_yet);
+    return status == RV_OK ? make_random(trainer, &trainer->validation_random) : status;
 }
 
 static rv_status make_arrays(rv_trainer *trainer, const rv_transitions *data) {
@@ -46,8 +56,8 @@ static rv_status make_arrays(rv_trainer *trainer, const rv_transitions *data) {
     if (status == RV_OK) {
         status = rv_trainer_make_array(trainer, RV_F32, RV_METRIC_ROWS, trainer->metric_count, "trainer/metrics", &trainer->metrics);
     }
-    if (status == RV_OK) status = rv_array_write(trainer->learning_rate, 0, 1, &trainer->options.learning_rate);
-    if (status == RV_OK) status = rv_random_create(trainer->device, trainer->options.seed, &trainer->random);
+    if (status == RV_OK) status = rv_trainer_write(trainer, trainer->learning_rate, &trainer->options.learning_rate);
+    if (status == RV_OK) status = make_random(trainer, &trainer->random);
     return status == RV_OK && trainer->options.validation ? make_validation(trainer) : status;
 }
 

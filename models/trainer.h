@@ -39,6 +39,7 @@ struct rv_trainer {
 
 rv_status rv_trainer_fail(rv_trainer *trainer, rv_status status, const char *what, const char *why);
 rv_status rv_trainer_make_array(rv_trainer *trainer, rv_dtype dtype, int64_t rows, int64_t cols, const char *name, rv_array **array);
+rv_status rv_trainer_write(rv_trainer *trainer, rv_array *array, const void *row); /* its one row */
 
 /* trainer_data.c: copies transitions to the device; destroys them; the losses of rows index [batch, 1] and what follows them. */
 rv_status rv_trainer_upload(rv_trainer *trainer, const rv_transitions *from, int64_t batch, rv_trainer_data *to);

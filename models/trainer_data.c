@@ -56,7 +56,7 @@ rv_status rv_trainer_upload(rv_trainer *trainer, const rv_transitions *from, int
     if (status == RV_OK) status = rv_trainer_make_array(trainer, RV_I32, 1, 1, "trainer/data_rows", &to->row_count);
     if (status == RV_OK && batch) status = rv_trainer_make_array(trainer, RV_I32, batch, 1, "trainer/index", &to->index);
     if (status == RV_OK) status = write_table(trainer, from, to->table);
-    if (status == RV_OK) status = rv_array_write(to->row_count, 0, 1, &rows);
+    if (status == RV_OK) status = rv_trainer_write(trainer, to->row_count, &rows);
     return status == RV_OK && batch ? write_index(trainer, from->steps, to->index) : status;
 }
 

@@ -22,7 +22,9 @@ static void give_metrics(const rv_trainer *trainer, const float *values, rv_metr
 
 /* The weights' own count of updates, for they may have been loaded. */
 static rv_status count_updates(rv_trainer *trainer, int32_t *updates) {
-    return rv_array_read(rv_params_updates(rv_world_model_params(trainer->model)), 0, 1, updates);
+    rv_array *array = rv_params_updates(rv_world_model_params(trainer->model));
+    rv_status status = rv_array_read(array, 0, 1, updates);
+    return status == RV_OK ? RV_OK : rv_trainer_fail(trainer, status, "updates", rv_array_message(array));
 }
 
 static rv_status check_health(rv_trainer *trainer) {
@@ -40,8 +42,9 @@ rv_status rv_trainer_metrics(rv_trainer *trainer, rv_metric metrics[RV_TRAINER_M
     if (count > RV_METRIC_ROWS) count = RV_METRIC_ROWS;
     int32_t updates;
     status = count_updates(trainer, &updates);
-    if (status == RV_OK && updates < count) count = updates;
-    if (status == RV_OK && count == 0) return rv_trainer_fail(trainer, RV_WRONG_STATE, "metrics", "the device counted no update");
+    if (status != RV_OK) return status;
+    if (updates < count) count = updates;
+    if (count == 0) return rv_trainer_fail(trainer, RV_WRONG_STATE, "metrics", "the device counted no update");
     double sums[RV_TRAINER_METRICS] = {0};
     float row[RV_TRAINER_METRICS];
     for (int64_t i = updates - count; i < updates && status == RV_OK; i++) {
@@ -81,16 +84,21 @@ static rv_status keep_report(rv_trainer *trainer, const rv_trainer_report *repor
     return RV_OK;
 }
 
+static rv_status read_patience(rv_trainer *trainer, float patience[2]) {
+    rv_status status = rv_array_read(trainer->patience, 0, 1, patience);
+    return status == RV_OK ? RV_OK : rv_trainer_fail(trainer, status, "patience", rv_array_message(trainer->patience));
+}
+
 /* Also counts the reports without a lower validation loss; they are on the device to be part of a checkpoint. */
 static rv_status validate(rv_trainer *trainer, rv_trainer_report *report, float patience[2]) {
     rv_metric metrics[RV_TRAINER_METRICS];
     rv_status status = rv_trainer_validate(trainer, metrics);
-    if (status == RV_OK) status = rv_array_read(trainer->patience, 0, 1, patience);
+    if (status == RV_OK) status = read_patience(trainer, patience);
     if (status != RV_OK) return status;
     for (int m = 0; m < RV_TRAINER_METRICS; m++) report->validation[m] = metrics[m].value;
     patience[1] = metrics[0].value < patience[0] ? 0 : patience[1] + 1;
     if (patience[1] == 0) patience[0] = metrics[0].value;
-    return rv_array_write(trainer->patience, 0, 1, patience);
+    return rv_trainer_write(trainer, trainer->patience, patience);
 }
 
 static rv_status make_report(rv_trainer *trainer, rv_trainer_report *report, float patience[2]) {
@@ -105,7 +113,7 @@ static rv_status fit(rv_trainer *trainer, const rv_fit_options *options) {
     int32_t updates;
     float patience[2] = {0, 0};
     rv_status status = count_updates(trainer, &updates);
-    if (status == RV_OK && trainer->patience) status = rv_array_read(trainer->patience, 0, 1, patience);
+    if (status == RV_OK && trainer->patience) status = read_patience(trainer, patience);
     while (status == RV_OK && updates < options->updates && !(options->patience > 0 && patience[1] >= (float)options->patience)) {
         /* reports stand at whole multiples of `every`, also after a resumption in between */
         int64_t next = (updates / options->every + 1) * options->every;

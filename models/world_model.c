@@ -125,6 +125,12 @@ static void column_moments(const float *values, const float *less, int64_t rows,
     *deviation = (float)sqrt(square / (double)rows);
 }
 
+static rv_status write_normaliser(rv_world_model *model, int row, const float *values) {
+    rv_array *array = model->normaliser[row];
+    const rv_status status = rv_array_write(array, 0, 1, values);
+    return status == RV_OK ? RV_OK : fail(model, status, "normaliser", rv_array_message(array));
+}
+
 static rv_status normalise_observations(rv_world_model *model, const rv_transitions *data, float *mean) {
     const int64_t size = data->observation_size;
     float *scale = mean + size, *change = scale + size, ignored;
@@ -135,10 +141,9 @@ static rv_status normalise_observations(rv_world_model *model, const rv_transiti
         column_moments(data->next_observation, data->observation, data->steps, size, c, &ignored, &change[c]);
         change[c] = fmaxf(change[c], 1e-3f * scale[c]); /* what never changes need not be exact beyond measure */
     }
-    rv_status status = rv_array_write(model->normaliser[RV_MEAN], 0, 1, mean);
-    if (status == RV_OK) status = rv_array_write(model->normaliser[RV_SCALE], 0, 1, scale);
-    if (status == RV_OK && data->next_observation) status = rv_array_write(model->normaliser[RV_CHANGE], 0, 1, change);
-    return status;
+    rv_status status = write_normaliser(model, RV_MEAN, mean);
+    if (status == RV_OK) status = write_normaliser(model, RV_SCALE, scale);
+    return status == RV_OK && data->next_observation ? write_normaliser(model, RV_CHANGE, change) : status;
 }
 
 static rv_status normalise_rewards(rv_world_model *model, const rv_transitions *data) {
@@ -146,8 +151,8 @@ static rv_status normalise_rewards(rv_world_model *model, const rv_transitions *
     if (!data->reward) return RV_OK;
     column_moments(data->reward, NULL, data->steps, 1, 0, &mean, &scale);
     if (scale < 1e-3f) scale = 1; /* a constant reward is learnt as it is, less its mean */
-    rv_status status = rv_array_write(model->normaliser[RV_REWARD_MEAN], 0, 1, &mean);
-    return status == RV_OK ? rv_array_write(model->normaliser[RV_REWARD_SCALE], 0, 1, &scale) : status;
+    rv_status status = write_normaliser(model, RV_REWARD_MEAN, &mean);
+    return status == RV_OK ? write_normaliser(model, RV_REWARD_SCALE, &scale) : status;
 }
 
 rv_status rv_world_model_normalise_by(rv_world_model *model, const rv_transitions *data) {
@@ -160,7 +165,7 @@ rv_status rv_world_model_normalise_by(rv_world_model *model, const rv_transition
     rv_status status = normalise_observations(model, data, rows);
     if (status == RV_OK) status = normalise_rewards(model, data);
     rv_device_resize(model->device, rows, 0);
-    return status == RV_OK ? RV_OK : fail(model, status, "normaliser", "its arrays cannot be written");
+    return status;
 }
 
 rv_status rv_world_model_normaliser(rv_world_model *model, float *mean, float *scale) {

@@ -27,14 +27,14 @@ void rv_devices_from(rv_test_devices *list, int argc, char **argv, const char *d
     split(list, defaults);
 }
 
-static bool merely_absent(rv_status status) {
+bool rv_device_absent(rv_status status) {
     return status == RV_NOT_BUILT_IN || status == RV_NO_DRIVER || status == RV_NO_DEVICE;
 }
 
 rv_device *rv_device_open_for_test(const rv_test_devices *list, int index, bool *skip) {
     rv_device *device;
     rv_status status = rv_device_open(list->names[index], NULL, &device);
-    *skip = status != RV_OK && merely_absent(status) && !list->explicit_names;
+    *skip = status != RV_OK && rv_device_absent(status) && !list->explicit_names;
     if (status == RV_OK) return device;
     fprintf(stderr, "%s: %s: %s: %s\n", *skip ? "skipped" : "absent", list->names[index], rv_status_text(status),
             rv_device_message(device));

@@ -22,6 +22,9 @@ typedef struct rv_test_devices {
 /* Splits `defaults` (separated by spaces) unless arguments or REVERIE_DEVICES name others. */
 void rv_devices_from(rv_test_devices *list, int argc, char **argv, const char *defaults);
 
+/* What opening answers where this machine or build does not have the device. */
+bool rv_device_absent(rv_status status);
+
 /* Opens one. NULL and *skip = true where it may be absent; NULL and a message printed where it may not. */
 rv_device *rv_device_open_for_test(const rv_test_devices *list, int index, bool *skip);
 
