@@ -17,6 +17,21 @@ static void live(rv_planner *planner, uint32_t root, int32_t region) {
     if (place->last < region) place->last = region;
 }
 
+static uint32_t whole_of(const rv_planner *planner, uint32_t root) {
+    while (planner->places[root].into) root = planner->places[root].into;
+    return root;
+}
+
+/* What parts are written into lives from the first part's making to the last one's use. */
+static void live_with_whole(rv_planner *planner, uint32_t part) {
+    const rv_place *place = &planner->places[part];
+    if (!place->into || place->first < 0) return;
+    const uint32_t whole = whole_of(planner, part);
+    rv_place *all = &planner->places[whole];
+    if (all->first < 0 || place->first < all->first) all->first = place->first;
+    if (place->last > all->last) all->last = place->last;
+}
+
 static void find_lifetimes(rv_planner *planner) {
     const rv_graph *graph = planner->graph;
     for (uint32_t v = 0; v < graph->value_count; v++) planner->places[v].first = planner->places[v].last = -1;
@@ -28,6 +43,7 @@ static void find_lifetimes(rv_planner *planner) {
         }
         for (int k = 0; k < node->output_count; k++) live(planner, node->first_output + (uint32_t)k, item->region);
     }
+    for (uint32_t v = 1; v < graph->value_count; v++) live_with_whole(planner, v);
     if (!planner->keep_order) return;
     for (uint32_t v = 0; v < graph->value_count; v++) {
         planner->places[v].first = 0;
@@ -82,13 +98,16 @@ static void share_dying_input(rv_planner *planner, uint32_t position, const rv_r
     const rv_item *item = &planner->items[planner->order[position]];
     const rv_node *node = &graph->nodes[item->node];
     uint32_t out = node->first_output;
-    if (item->kind != RV_ITEM_OP || item->rows < 0 || node->output_count != 1 || !in_arena(&planner->places[out])) return;
+    if (item->kind != RV_ITEM_OP || item->rows < 0 || node->output_count != 1 || !in_arena(&planner->places[out]) ||
+        rv_is_joined(planner, out)) {
+        return;
+    }
     for (int k = 0; k < node->input_count; k++) {
         if (!node->input[k] || !rv_in_place(node->op, k, 0)) continue;
         const rv_value *in = &graph->values[node->input[k]], *made = &graph->values[out];
         const rv_place *place = &planner->places[in->root];
         bool same = whole_of_root(graph, in) && in->rows == made->rows && in->cols == made->cols && in->dtype == made->dtype;
-        bool dying = in_arena(place) && readers[in->root].last == position && readers[in->root].across < item->region;
+        bool dying = in_arena(place) && !rv_is_joined(planner, in->root) && readers[in->root].last == position && readers[in->root].across < item->region;
         if (!same || !dying || seen_otherwise(graph, node, in->root)) continue;
         uint32_t target = target_of(planner, in->root);
         planner->places[out].alias = target;
@@ -168,11 +187,23 @@ static rv_status place_block(rv_planner *planner, uint32_t root, uint32_t *place
     }
 }
 
+static void place_parts(rv_planner *planner) {
+    for (uint32_t root = 1; root < planner->graph->value_count; root++) {
+        rv_place *place = &planner->places[root];
+        if (!place->into) continue;
+        int64_t before = 0;
+        for (uint32_t part = root; planner->places[part].into; part = planner->places[part].into) before += planner->places[part].before;
+        const rv_place *whole = &planner->places[whole_of(planner, root)];
+        place->chunk = whole->chunk;
+        place->address = whole->address + (size_t)before * planner->device->caps.element_bytes[planner->graph->values[root].dtype];
+    }
+}
+
 static rv_status place_blocks(rv_planner *planner, rv_block *blocks, uint32_t *placed) {
     uint32_t count = 0;
     for (uint32_t root = 1; root < planner->graph->value_count; root++) {
         rv_place *place = &planner->places[root];
-        if (place->first < 0 || !in_arena(place) || planner->graph->values[root].root != root || place->alias != root) continue;
+        if (place->first < 0 || !in_arena(place) || planner->graph->values[root].root != root || place->alias != root || place->into) continue;
         rv_status status = measure(planner, root, &place->bytes);
         if (status != RV_OK) return status;
         blocks[count++] = (rv_block){root, place->bytes};
@@ -190,6 +221,7 @@ static rv_status place_blocks(rv_planner *planner, rv_block *blocks, uint32_t *p
         planner->places[root].chunk = planner->places[target].chunk;
         planner->places[root].address = planner->places[target].address;
     }
+    place_parts(planner);
     return RV_OK;
 }
 

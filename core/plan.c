@@ -159,7 +159,7 @@ static rv_status lower(rv_plan *plan, const rv_planner *planner) {
     for (uint32_t v = 1; v < graph->value_count; v++) {
         const rv_place *place = &planner->places[v];
         if (place->bytes) plan->report.values++;
-        if (place->used && graph->values[v].root == v && (!place->array || place->copied)) {
+        if (place->used && !place->into && graph->values[v].root == v && (!place->array || place->copied)) {
             plan->report.value_bytes += graph->values[v].rows * graph->values[v].cols * (int64_t)plan->device->caps.element_bytes[graph->values[v].dtype];
         }
     }
@@ -209,6 +209,7 @@ static void free_planner(rv_planner *planner) {
     rv_device *device = planner->device;
     rv_free(device, planner->needed);
     rv_free(device, planner->forwarded);
+    rv_free(device, planner->joined);
     rv_free(device, planner->places);
     rv_free(device, planner->items);
     rv_free(device, planner->order);
@@ -228,9 +229,11 @@ static rv_status build(rv_plan *plan, const rv_graph *graph, bool keep_order) {
                           .regions = device->caps.regions && !keep_order && !device->caps.guard};
     planner.needed = rv_alloc(device, graph->node_count, sizeof *planner.needed);
     planner.forwarded = rv_alloc(device, graph->node_count, sizeof *planner.forwarded);
+    planner.joined = rv_alloc(device, graph->node_count, sizeof *planner.joined);
     planner.places = rv_alloc(device, graph->value_count, sizeof *planner.places);
-    status = planner.needed && planner.forwarded && planner.places ? RV_OK : out_of_memory(plan);
+    status = planner.needed && planner.forwarded && planner.joined && planner.places ? RV_OK : out_of_memory(plan);
     if (status == RV_OK) status = rv_planner_hazards(&planner);
+    if (status == RV_OK) rv_planner_join(&planner);
     if (status == RV_OK) status = rv_planner_schedule(&planner);
     if (status == RV_OK) status = rv_planner_place(&planner);
     if (status == RV_OK) status = lower(plan, &planner);

@@ -1,7 +1,7 @@
 /* core/planner.h: from a graph to an order of work with a place for every value.
  *
  * plan.c drives: hazards.c decides which stores are forwarded into their producers and which
- * reads must be copied; schedule.c orders the items into regions; arena.c places the values.
+ * reads must be copied; joins.c, which joined rows are written where they belong; schedule.c orders the items into regions; arena.c places the values.
  */
 #ifndef RV_CORE_PLANNER_H
 #define RV_CORE_PLANNER_H
@@ -37,6 +37,8 @@ typedef struct rv_place {
     bool copied;      /* a READ that is copied aside */
     rv_array *array;  /* NULL: in the arena */
     int64_t offset;   /* elements in the array */
+    uint32_t into;    /* the CONCAT_ROWS' result that it is a part of; 0: none */
+    int64_t before;   /* elements of that before it */
     uint32_t alias;   /* the root whose memory it shares; itself when its own */
     int32_t first, last; /* regions in which it lives; an alias' are merged into its target */
     uint32_t chunk;
@@ -50,6 +52,7 @@ typedef struct rv_planner {
     bool keep_order, regions;
     bool *needed;      /* by node */
     bool *forwarded;   /* by STORE node */
+    bool *joined;      /* by CONCAT_ROWS node: its inputs are written into its result */
     rv_place *places;  /* by value; only roots matter */
     rv_item *items;
     uint32_t item_count, item_capacity;
@@ -67,7 +70,11 @@ bool rv_item_aligned(const rv_planner *planner, const rv_item *item, int input);
 /* The op may write output `output` over input `input` of equal shape, element by element. */
 bool rv_in_place(uint32_t op, int input, int output);
 
+/* The root shares its memory with parts of it, or with what it is a part of. */
+bool rv_is_joined(const rv_planner *planner, uint32_t root);
+
 rv_status rv_planner_hazards(rv_planner *planner);  /* needed, places[].array and copied, forwarded */
+void rv_planner_join(rv_planner *planner);          /* joined, places[].into */
 rv_status rv_planner_schedule(rv_planner *planner); /* items, edges, order, regions */
 rv_status rv_planner_place(rv_planner *planner);    /* lifetimes, in-place, addresses */
 

@@ -35,7 +35,7 @@ static bool make_items(rv_planner *planner) {
     for (uint32_t i = 0; i < graph->node_count; i++) {
         const rv_node *node = &graph->nodes[i];
         bool fine = true;
-        if (!planner->needed[i]) continue;
+        if (!planner->needed[i] || planner->joined[i]) continue;
         if (node->op == RV_NODE_READ) {
             if (planner->places[node->first_output].copied) fine = add_item(planner, i, RV_ITEM_READ, -1);
         } else if (node->op == RV_NODE_STORE) {
@@ -95,6 +95,28 @@ static bool touch(rv_planner *planner, rv_accesses *accesses, uint32_t item, uin
     return add_access(planner, accesses, item, place->array, place->offset, value->rows * value->cols, write);
 }
 
+/* Rows of a joined value that nobody has made alone: edges from the makers of those parts. */
+static bool part_edges(rv_planner *planner, const uint32_t *producer, uint32_t root, int64_t first, int64_t last, uint32_t to) {
+    const rv_graph *graph = planner->graph;
+    const rv_node *node = &graph->nodes[graph->values[root].node];
+    if (!planner->joined[graph->values[root].node]) return !producer[root] || add_edge(planner, producer[root] - 1, to, false);
+    for (int k = 0; k < node->input_count; k++) {
+        const int64_t rows = graph->values[node->input[k]].rows;
+        if (first < rows && last > 0 && !part_edges(planner, producer, node->input[k], first, last, to)) return false;
+        first -= rows;
+        last -= rows;
+    }
+    return true;
+}
+
+static bool input_edges(rv_planner *planner, const uint32_t *producer, uint32_t item, int input) {
+    const rv_graph *graph = planner->graph;
+    const rv_value *value = &graph->values[node_of(planner, &planner->items[item])->input[input]];
+    if (producer[value->root]) return add_edge(planner, producer[value->root] - 1, item, rv_item_aligned(planner, &planner->items[item], input));
+    const int64_t cols = graph->values[value->root].cols, end = value->offset + (value->rows - 1) * value->stride + value->cols;
+    return value->rows == 0 || part_edges(planner, producer, value->root, value->offset / cols, (end - 1) / cols + 1, item);
+}
+
 /* Edges along values, and the list of array accesses in recorded order. `producer` maps roots to 1 + item. */
 static bool value_edges(rv_planner *planner, uint32_t *producer, rv_accesses *accesses) {
     const rv_graph *graph = planner->graph;
@@ -109,9 +131,8 @@ static bool value_edges(rv_planner *planner, uint32_t *producer, rv_accesses *ac
         }
         for (int k = 0; k < node->input_count; k++) {
             if (!node->input[k] || (item->kind == RV_ITEM_OLD && k > 0)) continue;
-            uint32_t root = graph->values[node->input[k]].root;
-            if (producer[root] && !add_edge(planner, producer[root] - 1, i, rv_item_aligned(planner, item, k))) return false;
-            if (!touch(planner, accesses, i, root, false)) return false;
+            if (!input_edges(planner, producer, i, k)) return false;
+            if (!touch(planner, accesses, i, graph->values[node->input[k]].root, false)) return false;
         }
         if (item->kind == RV_ITEM_STORE) {
             const rv_value *value = &graph->values[node->input[0]];
