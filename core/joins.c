@@ -5,21 +5,24 @@
  */
 #include "core/planner.h"
 
-/* A value that an op makes in memory of its own, and that is no part of something else. */
+/* An op makes the value in memory of its own, and the root is no part of something else; a view must show all of it. */
 static bool can_be_part(const rv_planner *planner, uint32_t value) {
-    const rv_value *made = &planner->graph->values[value];
-    const rv_place *place = &planner->places[value];
-    return made->root == value && made->rows > 0 && !place->array && !place->into &&
-           planner->graph->nodes[made->node].op < RV_OP_COUNT;
+    const rv_graph *graph = planner->graph;
+    const rv_value *seen = &graph->values[value], *root = &graph->values[seen->root];
+    const rv_place *place = &planner->places[seen->root];
+    const int64_t count = seen->rows * seen->cols;
+    const bool all = seen->offset == 0 && count == root->rows * root->cols && (seen->stride == seen->cols || seen->rows == 1);
+    return all && count > 0 && !place->array && !place->into && graph->nodes[root->node].op < RV_OP_COUNT;
 }
 
 static bool can_join(const rv_planner *planner, const rv_node *node) {
+    const rv_value *values = planner->graph->values;
     const rv_place *whole = &planner->places[node->first_output];
     if (node->op != RV_OP_CONCAT_ROWS || !whole->used || whole->array) return false;
     for (int k = 0; k < node->input_count; k++) {
         if (!can_be_part(planner, node->input[k])) return false;
         for (int j = 0; j < k; j++) {
-            if (node->input[j] == node->input[k]) return false;
+            if (values[node->input[j]].root == values[node->input[k]].root) return false;
         }
     }
     return true;
@@ -34,8 +37,8 @@ void rv_planner_join(rv_planner *planner) {
         int64_t before = 0;
         for (int k = 0; k < node->input_count; k++) {
             const rv_value *part = &graph->values[node->input[k]];
-            planner->places[node->input[k]].into = node->first_output;
-            planner->places[node->input[k]].before = before;
+            planner->places[part->root].into = node->first_output;
+            planner->places[part->root].before = before;
             before += part->rows * part->cols;
         }
     }

@@ -136,10 +136,22 @@ static bool successive(const rv_tensor *x, int count, rv_tensor *of, int64_t *fi
     return true;
 }
 
+/* The same join recorded before, if there is one: what a scan gives is often also what its weights' gradients read. */
+static rv_tensor concat_rows(const rv_tensor *x, int count) {
+    rv_graph *graph = x[0].graph;
+    for (uint32_t i = graph ? graph->node_count : 0; i-- > 0;) {
+        const rv_node *node = &graph->nodes[i];
+        bool same = node->op == RV_OP_CONCAT_ROWS && node->input_count == count;
+        for (int k = 0; k < count && same; k++) same = x[k].graph == graph && x[k].id && node->input[k] == x[k].id;
+        if (same) return (rv_tensor){graph, node->first_output};
+    }
+    return rv_concat_rows(x, count);
+}
+
 rv_tensor rv_join_rows(const rv_tensor *x, int count) {
     rv_tensor of = RV_NONE;
     int64_t first = 0, rows = 0;
-    if (!successive(x, count, &of, &first)) return join(x, count, rv_concat_rows);
+    if (!successive(x, count, &of, &first)) return join(x, count, concat_rows);
     for (int i = 0; i < count; i++) rows += rv_tensor_rows(x[i]);
     return rv_slice_rows(of, first, rows);
 }

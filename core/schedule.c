@@ -95,26 +95,27 @@ static bool touch(rv_planner *planner, rv_accesses *accesses, uint32_t item, uin
     return add_access(planner, accesses, item, place->array, place->offset, value->rows * value->cols, write);
 }
 
-/* Rows of a joined value that nobody has made alone: edges from the makers of those parts. */
+/* Elements [first, last) of a joined value, which no item makes: edges from the makers of those parts. */
 static bool part_edges(rv_planner *planner, const uint32_t *producer, uint32_t root, int64_t first, int64_t last, uint32_t to) {
     const rv_graph *graph = planner->graph;
     const rv_node *node = &graph->nodes[graph->values[root].node];
     if (!planner->joined[graph->values[root].node]) return !producer[root] || add_edge(planner, producer[root] - 1, to, false);
     for (int k = 0; k < node->input_count; k++) {
-        const int64_t rows = graph->values[node->input[k]].rows;
-        if (first < rows && last > 0 && !part_edges(planner, producer, node->input[k], first, last, to)) return false;
-        first -= rows;
-        last -= rows;
+        const rv_value *part = &graph->values[node->input[k]];
+        const int64_t count = part->rows * part->cols;
+        if (first < count && last > 0 && !part_edges(planner, producer, part->root, first, last, to)) return false;
+        first -= count;
+        last -= count;
     }
     return true;
 }
 
 static bool input_edges(rv_planner *planner, const uint32_t *producer, uint32_t item, int input) {
-    const rv_graph *graph = planner->graph;
-    const rv_value *value = &graph->values[node_of(planner, &planner->items[item])->input[input]];
-    if (producer[value->root]) return add_edge(planner, producer[value->root] - 1, item, rv_item_aligned(planner, &planner->items[item], input));
-    const int64_t cols = graph->values[value->root].cols, end = value->offset + (value->rows - 1) * value->stride + value->cols;
-    return value->rows == 0 || part_edges(planner, producer, value->root, value->offset / cols, (end - 1) / cols + 1, item);
+    const rv_value *value = &planner->graph->values[node_of(planner, &planner->items[item])->input[input]];
+    const uint32_t from = producer[value->root];
+    if (from) return add_edge(planner, from - 1, item, rv_item_aligned(planner, &planner->items[item], input));
+    const int64_t end = value->offset + (value->rows - 1) * value->stride + value->cols;
+    return value->rows == 0 || part_edges(planner, producer, value->root, value->offset, end, item);
 }
 
 /* Edges along values, and the list of array accesses in recorded order. `producer` maps roots to 1 + item. */
