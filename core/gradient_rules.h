@@ -31,6 +31,13 @@ RV_GRADIENT_RULE(kl_normal);
 RV_GRADIENT_RULE(mse);
 RV_GRADIENT_RULE(gaussian_nll);
 RV_GRADIENT_RULE(bernoulli_nll);
+RV_GRADIENT_RULE(sample_categorical);
+RV_GRADIENT_RULE(categorical_log_prob);
+RV_GRADIENT_RULE(kl_categorical);
+RV_GRADIENT_RULE(twohot_nll);
+RV_GRADIENT_RULE(twohot_mean);
+RV_GRADIENT_RULE(lambda_return);
+RV_GRADIENT_RULE(cumprod);
 RV_GRADIENT_RULE(global_norm);
 
 /* For ops that are themselves part of a gradient or an update: says so instead of giving zeros. */

@@ -31,6 +31,8 @@ void rv_check_type(rv_check *check, const char *name, rv_tensor x, rv_dtype dtyp
 void rv_check_shape(rv_check *check, const char *name, rv_tensor x, int64_t rows, int64_t cols);
 /* A shape that the caller asks for: rows from 0, columns from 1 on. */
 void rv_check_size(rv_check *check, int64_t rows, int64_t cols);
+/* What a draw depends on: the noise state and its own name. */
+void rv_check_draw(rv_check *check, rv_tensor state, const char *name);
 void rv_check_refuse(rv_check *check, rv_status status, const char *format, ...) RV_PRINTF(3, 4);
 rv_tensor rv_check_failed(const rv_check *check);
 
@@ -48,6 +50,9 @@ rv_tensor rv_activate(rv_activation activation, rv_tensor pre);
 
 /* The whole draw by its hash, for expansions. */
 rv_tensor rv_normal_stream(rv_tensor state, uint32_t stream, uint32_t t, int64_t rows, int64_t cols);
+
+/* One-hot classes by a draw's hash; state RV_NONE: the likeliest ones. For expansions. */
+rv_tensor rv_categorical(rv_tensor logits, rv_tensor state, const rv_attributes *attributes);
 
 /* How a view sees its input. */
 typedef enum rv_view_kind { RV_VIEW_SAME, RV_VIEW_RESHAPE, RV_VIEW_COLS, RV_VIEW_ROWS } rv_view_kind;

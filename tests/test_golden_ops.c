@@ -1,9 +1,11 @@
-/* tests/test_golden_ops.c: fused ops, their gradients and optimiser steps against PyTorch in float64 (golden/ops.py). */
+/* tests/test_golden_ops.c: fused ops, their gradients and optimiser steps against PyTorch in float64 (golden/ops.py,
+ * golden/ops_dreamer.py). */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/internal.h"
+#include "reverie/ops_dreamer.h"
 #include "tests/support/devices.h"
 #include "tests/support/suite.h"
 
@@ -15,6 +17,7 @@ typedef struct golden {
 
 static const golden goldens[] = {
 #include "tests/golden/ops.h"
+#include "tests/golden/ops_dreamer.h"
 };
 enum { GOLDENS = sizeof goldens / sizeof *goldens, MAX_ARRAYS = 48, MAX_ELEMENTS = 128 };
 
@@ -212,10 +215,65 @@ static void adamw(void **state) {
     close_lab(&l);
 }
 
+static void categorical(void **state) {
+    (void)state;
+    enum { CLASSES = 5 };
+    lab l = open_lab("categorical");
+    static const char *const names[] = {"logits", "other", "onehot"}, *const outputs[] = {"log_prob", "entropy", "kl"};
+    const rv_tensor in[3] = {input(&l, "logits"), input(&l, "other"), input(&l, "onehot")};
+    const rv_tensor out[3] = {rv_categorical_log_prob(in[0], CLASSES, 0.01f, in[2]), rv_categorical_entropy(in[0], CLASSES, 0.01f),
+                              rv_kl_categorical(in[0], in[1], CLASSES, 0.01f)};
+    expect_with_gradients(&l, out, outputs, 3, in, names, 3);
+    run_lab(&l);
+    close_lab(&l);
+}
+
+static void categorical_draw(void **state) {
+    (void)state;
+    lab l = open_lab("draw");
+    static const char *const names[] = {"logits"}, *const outputs[] = {"value"};
+    rv_random *random;
+    assert_int_equal(rv_random_create(l.device, 5, &random), RV_OK);
+    const rv_tensor logits = input(&l, "logits");
+    const rv_tensor value = rv_sample_categorical(logits, 4, 0.01f, rv_random_state(l.graph, random), "latent", 2).value;
+    expect_with_gradients(&l, &value, outputs, 1, &logits, names, 1);
+    run_lab(&l);
+    rv_random_destroy(random); /* the plan holds what it reads */
+    close_lab(&l);
+}
+
+static void twohot(void **state) {
+    (void)state;
+    lab l = open_lab("twohot");
+    static const char *const names[] = {"logits", "target"}, *const nll[] = {"nll"}, *const small[] = {"small"}, *const mean[] = {"mean"};
+    const golden *bins_wanted = find("twohot", "bins");
+    float made[16];
+    assert_int_equal(rv_symexp_bins(bins_wanted->cols, made), RV_OK);
+    for (int k = 0; k < bins_wanted->cols; k++) assert_true(fabs((double)made[k] - bins_wanted->values[k]) <= 1e-7 * fabs(bins_wanted->values[k]));
+    const rv_tensor bins = input(&l, "bins"), in[2] = {input(&l, "logits"), input(&l, "target")}, other = input(&l, "small");
+    const rv_tensor out[2] = {rv_twohot_nll(in[0], in[1], bins), rv_twohot_mean(other, bins)};
+    expect_with_gradients(&l, &out[0], nll, 1, in, names, 2);
+    expect_with_gradients(&l, &out[1], mean, 1, &other, small, 1);
+    run_lab(&l);
+    close_lab(&l);
+}
+
+static void returns(void **state) {
+    (void)state;
+    lab l = open_lab("returns");
+    static const char *const names[] = {"reward", "value", "going_on"}, *const outputs[] = {"lambda", "weight"};
+    const rv_tensor in[3] = {input(&l, "reward"), input(&l, "value"), input(&l, "going_on")};
+    const rv_tensor out[2] = {rv_lambda_return(in[0], in[2], in[1], 0.95f), rv_cumprod(in[2], 0)};
+    expect_with_gradients(&l, out, outputs, 2, in, names, 3);
+    run_lab(&l);
+    close_lab(&l);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gru_cell), cmocka_unit_test(layer_norm),  cmocka_unit_test(rms_norm), cmocka_unit_test(linear),
         cmocka_unit_test(softmax),  cmocka_unit_test(likelihoods), cmocka_unit_test(adamw),
+        cmocka_unit_test(categorical), cmocka_unit_test(categorical_draw), cmocka_unit_test(twohot), cmocka_unit_test(returns),
     };
     rv_test_devices devices;
     rv_devices_from(&devices, argc, argv, "cpu:double cpu:reference cpu check:cpu");

@@ -1,6 +1,6 @@
 /* tests/test_gradients.c: every gradient against central differences, in double precision.
  *
- * loss = sum of output * weight. One element of one input at a time moves by +-step; stop_gradient values are
+ * loss = sum of output * weight. One element of one input at a time moves by +-step; stop_gradient values and draws are
  * frozen at the base point, so that the difference is of the surrogate that the gradient belongs to.
  */
 #include <math.h>
@@ -69,7 +69,7 @@ static int check_inputs(rv_case_run *gradient, rv_case_run *loss, char *why, siz
 
 static int check_case(const rv_case *item, const rv_plan_options *options) {
     rv_case_run gradient, loss = {0};
-    rv_plan_options ordered = {.size = sizeof ordered, .keep_order = 1};
+    rv_plan_options ordered = {.size = sizeof ordered, .keep_order = 1, .expand = (item->flags & RV_CASE_FREEZE) != 0};
     char why[700] = "";
     int failures = 1;
     if (rv_case_open(&gradient, device, item, RV_CASE_GRADIENT, options) != RV_OK ||

@@ -49,6 +49,13 @@ static const budget budgets[] = {
     {"rms_norm/silu/r7_c65", 1, 1 + 3},
     {"kl_normal/r7_c33", 1, 1},
     {"mse/r7_c33", 1, 2},
+    {"sample_categorical/all/r7_l3_c4_mix", 1, 2}, /* of its log-probability: the classes drawn */
+    {"sample_categorical/value/r7_l3_c4_mix", 1, 1},
+    {"categorical_log_prob/r7_l3_c4_mix", 1, 1},
+    {"kl_categorical/r7_l3_c4_mix", 1, 1},
+    {"twohot_nll/r7_k33", 1, 1},
+    {"twohot_mean/r7_k33", 1, 3},
+    {"lambda_return/r7_t15_0.95", 1, 2},
     {"gaussian_nll/r7_c33", 1, 2},
     {"bernoulli_nll/r7_c33", 1, 1},
     {"matmul/nn/m7_k33_n65", 1, 2},

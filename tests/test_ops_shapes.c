@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/internal.h"
+#include "reverie/ops_dreamer.h"
 
 static rv_device *device, *other_device;
 static rv_graph *graph, *other_graph;
@@ -25,6 +26,11 @@ static rv_tensor u(int64_t rows, int64_t cols) { return input(RV_U8, rows, cols)
 static rv_tensor sample(rv_tensor mean, rv_tensor logvar, rv_tensor state, int output) {
     rv_normal_sample s = rv_sample_normal(mean, logvar, state, "z", 0);
     return output == 0 ? s.value : output == 1 ? s.log_prob : s.kl;
+}
+
+static rv_tensor classes(rv_tensor logits, rv_tensor state, int output) {
+    rv_categorical_sample s = rv_sample_categorical(logits, 3, 0.01f, state, "z", 0);
+    return output == 0 ? s.value : output == 1 ? s.log_prob : s.entropy;
 }
 
 static rv_tensor adamw(rv_tensor value, rv_tensor gradient, rv_tensor m, rv_tensor v, rv_tensor lr, rv_tensor updates,
@@ -134,6 +140,19 @@ static rv_tensor watch(rv_tensor x, int count) {
     X(mse, rv_mse(f(4, 3), f(4, 3)), 4, 1, RV_F32)                                                                     \
     X(gaussian_nll, rv_gaussian_nll(f(4, 3), f(4, 3), f(4, 3)), 4, 1, RV_F32)                                          \
     X(bernoulli_nll, rv_bernoulli_nll(f(4, 3), f(4, 3)), 4, 1, RV_F32)                                                 \
+    X(sample_classes, classes(f(4, 6), n(1, 4), 0), 4, 6, RV_F32)                                                      \
+    X(sample_classes_log_prob, classes(f(4, 6), n(1, 4), 1), 4, 1, RV_F32)                                             \
+    X(sample_classes_entropy, classes(f(4, 6), n(1, 4), 2), 4, 1, RV_F32)                                              \
+    X(categorical_log_prob, rv_categorical_log_prob(f(4, 6), 3, 0.01f, f(4, 6)), 4, 1, RV_F32)                         \
+    X(categorical_entropy, rv_categorical_entropy(f(4, 6), 6, 0), 4, 1, RV_F32)                                        \
+    X(categorical_mode, rv_categorical_mode(f(4, 6), 1), 4, 6, RV_F32)                                                 \
+    X(kl_categorical, rv_kl_categorical(f(4, 6), f(4, 6), 2, 1), 4, 1, RV_F32)                                         \
+    X(free_nats, rv_free_nats(f(4, 1), 1), 4, 1, RV_F32)                                                               \
+    X(twohot_nll, rv_twohot_nll(f(4, 7), f(4, 1), f(1, 7)), 4, 1, RV_F32)                                              \
+    X(twohot_mean, rv_twohot_mean(f(4, 2), f(1, 2)), 4, 1, RV_F32)                                                     \
+    X(lambda_return, rv_lambda_return(f(4, 3), f(4, 3), f(4, 4), 0.95f), 4, 3, RV_F32)                                 \
+    X(cumprod, rv_cumprod(f(4, 3), 0), 4, 3, RV_F32)                                                                   \
+    X(cumprod_exclusive, rv_cumprod(f(4, 1), 1), 4, 1, RV_F32)                                                         \
     X(global_norm, rv_global_norm(f(4, 3)), 1, 1, RV_F32)                                                              \
     X(block_linear, rv_block_linear(f(4, 6), (rv_tensor[]){f(4, 5), f(4, 2)}, 2, 3, f(27, 7), f(1, 21), RV_SILU), 4,   \
       21, RV_F32)                                                                                                      \
@@ -230,6 +249,25 @@ static rv_tensor watch(rv_tensor x, int count) {
     X(mse_shape, rv_mse(f(4, 3), f(4, 1)), SHAPE_MISMATCH, "mse", "target is [4, 1], [4, 3] would fit")                \
     X(gaussian_type, rv_gaussian_nll(f(4, 3), f(4, 3), n(4, 3)), TYPE_MISMATCH, "gaussian_nll", "target is i32")       \
     X(bernoulli_type, rv_bernoulli_nll(f(4, 3), u(4, 3)), TYPE_MISMATCH, "bernoulli_nll", "target is u8")              \
+    X(classes_divide, classes(f(4, 7), n(1, 4), 0), SHAPE_MISMATCH, "sample_categorical", "[4, 7], which 3 classes")   \
+    X(classes_state, classes(f(4, 6), n(4, 1), 0), SHAPE_MISMATCH, "sample_categorical", "state is [4, 1]")            \
+    X(classes_name, rv_sample_categorical(f(4, 6), 3, 0, n(1, 4), "", 0).value, INVALID_ARGUMENT,                      \
+      "sample_categorical", "name")                                                                                    \
+    X(classes_none, rv_categorical_mode(f(4, 6), 0), SHAPE_MISMATCH, "categorical_mode", "0 classes")                  \
+    X(classes_onehot, rv_categorical_log_prob(f(4, 6), 3, 0, f(4, 3)), SHAPE_MISMATCH, "categorical_log_prob",         \
+      "onehot is [4, 3], [4, 6] would fit")                                                                            \
+    X(classes_unimix, rv_categorical_entropy(f(4, 6), 3, 1.5f), INVALID_ARGUMENT, "categorical_entropy", "unimix is 1.5")\
+    X(kl_categorical_shape, rv_kl_categorical(f(4, 6), f(1, 6), 3, 0), SHAPE_MISMATCH, "kl_categorical",               \
+      "logits_q is [1, 6], [4, 6] would fit")                                                                          \
+    X(kl_categorical_type, rv_kl_categorical(f(4, 6), n(4, 6), 3, 0), TYPE_MISMATCH, "kl_categorical", "logits_q is i32")\
+    X(nats_negative, rv_free_nats(f(4, 1), -1), INVALID_ARGUMENT, "free_nats", "nats is -1")                           \
+    X(twohot_bins, rv_twohot_nll(f(4, 7), f(4, 1), f(7, 1)), SHAPE_MISMATCH, "twohot_nll", "bins is [7, 1], [1, 7]")   \
+    X(twohot_target, rv_twohot_nll(f(4, 7), f(1, 1), f(1, 7)), SHAPE_MISMATCH, "twohot_nll", "target is [1, 1], [4, 1]")\
+    X(twohot_one, rv_twohot_mean(f(4, 1), f(1, 1)), SHAPE_MISMATCH, "twohot_mean", "2 bins or more")                   \
+    X(return_value, rv_lambda_return(f(4, 3), f(4, 3), f(4, 3), 1), SHAPE_MISMATCH, "lambda_return",                   \
+      "value is [4, 3], [4, 4] would fit")                                                                             \
+    X(return_lambda, rv_lambda_return(f(4, 3), f(4, 3), f(4, 4), 2), INVALID_ARGUMENT, "lambda_return", "lambda is 2") \
+    X(cumprod_type, rv_cumprod(n(4, 3), 0), TYPE_MISMATCH, "cumprod", "x is i32, f32 would fit")                       \
     X(norm_type, rv_global_norm(n(4, 3)), TYPE_MISMATCH, "global_norm", "x is i32")                                    \
     X(adamw_shape, adamw(f(1, 9), f(1, 8), f(1, 9), f(1, 9), f(1, 1), n(1, 1), f(1, 1)), SHAPE_MISMATCH, "adamw",      \
       "gradient is [1, 8], [1, 9] would fit")                                                                          \

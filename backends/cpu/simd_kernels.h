@@ -17,11 +17,16 @@
     X(KL_NORMAL_BACKWARD, kl_normal_backward) X(MSE, mse) X(MSE_BACKWARD, mse_backward)                       \
     X(GAUSSIAN_NLL, gaussian_nll) X(GAUSSIAN_NLL_BACKWARD, gaussian_nll_backward)                             \
     X(BERNOULLI_NLL, bernoulli_nll) X(BERNOULLI_NLL_BACKWARD, bernoulli_nll_backward)                         \
-    X(GLOBAL_NORM, global_norm) X(ADAMW, adamw) X(EMA, ema) X(GRU_CELL, gru_cell)                               \
+    X(GLOBAL_NORM, global_norm) X(ADAMW, adamw) X(EMA, ema) X(GRU_CELL, gru_cell)                             \
     X(GRU_CELL_BACKWARD, gru_cell_backward) X(BLOCK_LINEAR, block_linear)                                     \
     X(BLOCK_LINEAR_BACKWARD, block_linear_backward) X(BLOCK_LINEAR_WGRAD, block_linear_wgrad)                 \
-    X(BLOCK_GRU, block_gru) X(BLOCK_GRU_BACKWARD, block_gru_backward) X(SEGMENT_NORMS, segment_norms)          \
-    X(LAPROP, laprop)
+    X(BLOCK_GRU, block_gru) X(BLOCK_GRU_BACKWARD, block_gru_backward) X(SEGMENT_NORMS, segment_norms)         \
+    X(LAPROP, laprop)                                                                                         \
+    X(CATEGORICAL, categorical) X(SAMPLE_CATEGORICAL, sample_categorical)                                     \
+    X(CATEGORICAL_LOG_PROB, categorical_log_prob) X(CATEGORICAL_BACKWARD, categorical_backward)               \
+    X(KL_CATEGORICAL, kl_categorical) X(KL_CATEGORICAL_BACKWARD, kl_categorical_backward)                     \
+    X(TWOHOT_NLL, twohot_nll) X(TWOHOT_NLL_BACKWARD, twohot_nll_backward) X(TWOHOT_MEAN, twohot_mean)         \
+    X(LAMBDA_RETURN, lambda_return) X(LAMBDA_RETURN_BACKWARD, lambda_return_backward) X(CUMPROD, cumprod)
 
 #define RV_DECLARE_KERNEL(op, name) extern const rv_kernel RV_NAME(rv_##name##_kernel);
 RV_FAST_OPS(RV_DECLARE_KERNEL)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "reverie/ops_dreamer.h"
 #include "reverie/random.h"
 
 /* A table without memory for itself is no table: one place to give up, never reached in practice. */
@@ -117,7 +118,9 @@ static float fill_value(const rv_case_input *input, float draw, int64_t i) {
     case RV_CASE_CONSTANT: return (float)a;
     case RV_CASE_SPECIAL: return special(i);
     case RV_CASE_ASCENDING: return (float)floor(a + (b - a + 1) * (double)i / (double)(input->rows * input->cols));
-    case RV_CASE_STATE: break;
+    case RV_CASE_STEPS: return (float)(a + (b - a) * (double)(i % input->cols) / (double)(input->cols - 1));
+    case RV_CASE_BINS:
+    case RV_CASE_STATE: break; /* not element by element */
     }
     return 0;
 }
@@ -133,6 +136,10 @@ void rv_case_fill_input(const rv_case *item, int index, void *out) {
     const rv_case_input *input = &item->input[index];
     if (input->fill == RV_CASE_STATE) {
         fill_state(input, out);
+        return;
+    }
+    if (input->fill == RV_CASE_BINS) {
+        rv_symexp_bins(input->cols, out);
         return;
     }
     int64_t count = input->rows * input->cols;

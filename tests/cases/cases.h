@@ -26,6 +26,8 @@ typedef enum rv_case_fill {
     RV_CASE_WHOLE,    /* whole numbers in [a, b]; all types */
     RV_CASE_CONSTANT, /* a */
     RV_CASE_ASCENDING, /* whole numbers from a to b, ascending over the rows */
+    RV_CASE_STEPS,    /* by column, in even steps from a to b */
+    RV_CASE_BINS,     /* by column, rv_symexp_bins */
     RV_CASE_STATE,    /* noise state i32 [1, 4]: seed a, update b */
     RV_CASE_SPECIAL   /* NaN, infinities, zeros, subnormals and extremes in turn */
 } rv_case_fill;
@@ -47,7 +49,8 @@ enum {
     RV_CASE_LARGE = 32,      /* too large for the tests: bench only */
     RV_CASE_STRIDED = 64,    /* the twin: every input is a slice of a wider array */
     RV_CASE_NAN = 128,       /* may answer NaN: special inputs */
-    RV_CASE_TALL = 256       /* so many rows that devices cut them; no finite differences are taken */
+    RV_CASE_TALL = 256,      /* so many rows that devices cut them; no finite differences are taken */
+    RV_CASE_FREEZE = 512     /* draws: finite differences are taken of the expansion, where what is drawn can be frozen */
 };
 
 typedef struct rv_case rv_case;
@@ -114,7 +117,7 @@ void rv_case_fill_input(const rv_case *item, int index, void *out);
 /* The families; adding one is a line here and a file. */
 #define RV_CASE_FAMILIES(X) \
     X(map1) X(map2) X(shape) X(store) X(reduce) X(matmul) X(linear) X(norm) X(gru) X(block) X(scan) X(noise) X(likelihood) X(optimiser) \
-    X(random)
+    X(random) X(categorical) X(twohot) X(return)
 #define RV_CASE_DECLARE(family) void rv_cases_##family(rv_case_list *list);
 RV_CASE_FAMILIES(RV_CASE_DECLARE)
 #undef RV_CASE_DECLARE
