@@ -259,6 +259,7 @@ static rv_status prepare_inner(rv_check *check, const rv_launch *launches, int64
     if (!copies) return check->services.fail(error, RV_OUT_OF_MEMORY, "check: no memory for a program");
     for (int64_t i = 0; i < count; i++) {
         copies[i] = launches[i];
+        copies[i].region = (int32_t)i; /* they run one by one: nothing to put together */
         for (int k = 0; k < RV_MAX_INPUTS + RV_MAX_OUTPUTS; k++) {
             rv_operand *operand = k < RV_MAX_INPUTS ? &copies[i].input[k] : &copies[i].output[k - RV_MAX_INPUTS];
             if (!operand->buffer) continue;
