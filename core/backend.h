@@ -111,7 +111,7 @@ typedef struct rv_services {
 
 typedef struct rv_caps {
     size_t largest_allocation;  /* bytes */
-    size_t alignment;           /* bytes, of every value's address */
+    size_t alignment;           /* bytes, of every value's address but those of a join's parts and of views */
     size_t element_bytes[3];    /* by dtype; 8 for f32 on cpu:double */
     bool regions;               /* schedule for regions */
     bool guard;                 /* check: every value in its own guarded block */

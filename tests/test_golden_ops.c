@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/internal.h"
+#include "reverie/scan.h"
 #include "reverie/ops_dreamer.h"
 #include "tests/support/devices.h"
 #include "tests/support/suite.h"
@@ -269,10 +270,65 @@ static void returns(void **state) {
     close_lab(&l);
 }
 
+static void gru_sequence(void **state) {
+    static const char *const items[] = {"gru_sequence", "gru_resets"};
+    static const char *const names[] = {"x", "h", "w_x", "w_h", "b_x", "b_h"}, *const states[] = {"states"};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        lab l = open_lab(items[i]);
+        rv_tensor in[6], reset = i ? input(&l, "reset") : RV_NONE;
+        for (int k = 0; k < 6; k++) in[k] = input(&l, names[k]);
+        const rv_tensor out = rv_gru_sequence(in[0], in[1], reset, in[2], in[3], in[4], in[5]);
+        expect_with_gradients(&l, &out, states, 1, in, names, 6);
+        run_lab(&l);
+        close_lab(&l);
+    }
+}
+
+static void block_core(void **state) {
+    (void)state;
+    enum { BLOCKS = 2 };
+    static const char *const names[] = {"h", "w", "bias", "scale", "gates", "x0", "x1", "x2"}, *const next[] = {"next"};
+    lab l = open_lab("block_core");
+    rv_tensor in[8];
+    for (int i = 0; i < 8; i++) in[i] = input(&l, names[i]);
+    rv_tensor v = rv_block_linear(in[0], in + 5, 3, BLOCKS, in[1], in[2], RV_LINEAR);
+    v = rv_rms_norm(v, in[3], 1e-4f, RV_SILU);
+    const rv_tensor out = rv_block_gru(rv_block_linear(v, NULL, 0, BLOCKS, in[4], RV_NONE, RV_LINEAR), in[0], BLOCKS);
+    expect_with_gradients(&l, &out, next, 1, in, names, 8);
+    run_lab(&l);
+    close_lab(&l);
+}
+
+/* Ten steps in one plan: three weights, of which one is clipped always, one hardly ever and one is small. */
+static void laprop(void **state) {
+    (void)state;
+    enum { STEPS = 10, WEIGHTS = 3 };
+    const rv_laprop_settings settings = {0.9f, 0.99f, 1e-20f, 0.1f, 0.3f, 1e-3f};
+    lab l = open_lab("laprop");
+    const golden *start = find("laprop", "value");
+    rv_tensor owner = rv_cast(input(&l, "owner"), RV_I32), lr = rv_fill(l.graph, 1, 1, 0.02f), zero = rv_fill(l.graph, 1, start->cols, 0);
+    rv_tensor now[3] = {input(&l, "value"), zero, zero};
+    for (int step = 1; step <= STEPS; step++) {
+        char name[32];
+        snprintf(name, sizeof name, "gradient_%d", step);
+        const rv_tensor gradient = input(&l, name), updates = rv_cast(rv_fill(l.graph, 1, 1, (float)step), RV_I32);
+        const rv_tensor norms = rv_segment_norms(now[0], gradient, owner, WEIGHTS);
+        rv_laprop((rv_tensor[]){now[0], gradient, now[1], now[2], lr, updates, norms, owner}, &settings, now);
+        snprintf(name, sizeof name, "value_%d", step);
+        expect(&l, name, now[0]);
+    }
+    expect(&l, "m", now[1]);
+    expect(&l, "v", now[2]);
+    run_lab(&l);
+    close_lab(&l);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gru_cell), cmocka_unit_test(layer_norm),  cmocka_unit_test(rms_norm), cmocka_unit_test(linear),
         cmocka_unit_test(softmax),  cmocka_unit_test(likelihoods), cmocka_unit_test(adamw),
+        cmocka_unit_test(gru_sequence), cmocka_unit_test(block_core), cmocka_unit_test(laprop),
         cmocka_unit_test(categorical), cmocka_unit_test(categorical_draw), cmocka_unit_test(twohot), cmocka_unit_test(returns),
     };
     rv_test_devices devices;

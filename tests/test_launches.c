@@ -40,6 +40,10 @@ typedef struct budget {
 static const budget budgets[] = {
     {"gru_cell/b7_i33_h65", 1, 1 + 3},
     {"gru_cell/b16_i64_h128", 1, 1 + 3},
+    {"block_linear/a6_bias1/b33_g8_d7_x3_n20", 1, 1 + 3 + 3}, /* one op for all inputs; the shared ones' parts stored */
+    {"block_linear/a0_bias0/b1_g2_d1_x0_n1", 1, 2},
+    {"block_gru/b7_g3_d5", 1, 1}, /* backward computes the gates again */
+    {"gru_sequence/t9_b1_i1_h1_resets", 20, 49}, /* two launches a step and way; sums of two gradients; one product a weight */
     {"sample_normal/all/r7_c33", 1, 1}, /* backward redraws: the forward pass is not needed */
     {"sample_normal/kl/r7_c33", 1, 1},
     {"linear/silu/b64_x1_k128_n64", 1, 1 + 3},      /* pre-activation; its slope; two products */
@@ -61,6 +65,7 @@ static const budget budgets[] = {
     {"matmul/nn/m7_k33_n65", 1, 2},
     {"matmul/tn/m7_k33_n65", 1, 2},
     {"adamw/clip/n1001", 2, 0},
+    {"laprop/first/n1040_w16_s5", 2, 0},
     {"slice_cols/middle", 1, 3},
     {"reshape/other", 1, 2},
 };
