@@ -69,7 +69,7 @@ static rv_status begin(work *w) {
     fill_x(x);
     rv_device_options options = rv_counting_options(&w->counting);
     options.log = keep_log;
-    rv_status status = TRY(w, rv_device_open("opencl:0", &options, &w->device), rv_device_message(w->device));
+    rv_status status = TRY(w, rv_device_open("opencl:0,cache=on", &options, &w->device), rv_device_message(w->device));
     if (status == RV_OK) status = TRY(w, rv_array_create(w->device, RV_F32, ROWS, COLS, "x", &w->x), rv_array_message(w->x));
     if (status == RV_OK) status = TRY(w, rv_array_create(w->device, RV_F32, ROWS, COLS, "y", &w->y), rv_array_message(w->y));
     if (status == RV_OK) status = TRY(w, rv_array_create(w->device, RV_I32, 1, 1, "runs", &w->runs), rv_array_message(w->runs));
@@ -114,9 +114,10 @@ static void resources_are_read_strictly(void **unused) {
     NEEDS_A_DEVICE;
     expect_open("opencl", RV_OK, "opencl:0");
     expect_open("opencl:", RV_OK, "opencl:0");
-    expect_open("opencl:0,clblast=off", RV_OK, "opencl:0,clblast=off");
+    expect_open("opencl:0,cache=on,clblast=off", RV_OK, "opencl:0,clblast=off,cache=on");
+    expect_open("opencl:clblast=off", RV_OK, "opencl:0,clblast=off");
     expect_open("opencl:999", RV_NO_DEVICE, "the last one is \"opencl:");
-    static const char *const wrong[] = {"opencl:x", "opencl:-1", "opencl:0,", "opencl:,0", "opencl:0,clblast=maybe", "opencl:99999", "opencl:0 "};
+    static const char *const wrong[] = {"opencl:x", "opencl:-1", "opencl:0,", "opencl:,0", "opencl:0,clblast=maybe", "opencl:cache", "opencl:99999", "opencl:0 "};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) expect_open(wrong[i], RV_INVALID_ARGUMENT, "is not understood");
     assert_int_equal(rv_calls_live, 0);
 }

@@ -11,8 +11,6 @@
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl.h>
 
-typedef enum rv_clblast_use { RV_CLBLAST_AUTO, RV_CLBLAST_OFF, RV_CLBLAST_ON } rv_clblast_use;
-
 /* As clblast_c.h declares them: layout and transpositions are enums, a status is negative like a cl_int. */
 typedef int (*rv_clblast_sgemm_fn)(int layout, int transpose_a, int transpose_b, size_t m, size_t n, size_t k, float alpha,
                                    cl_mem a, size_t a_offset, size_t a_stride, cl_mem b, size_t b_offset, size_t b_stride,

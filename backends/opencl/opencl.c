@@ -6,20 +6,33 @@
 
 extern const char rv_gpu_text_dialect_opencl[];
 
-/* ---- the resource string: "", "N", "clblast=on", "N,clblast=off" ------------------------------------------ */
+/* ---- the resource string: "", "N", "clblast=on", "N,clblast=off,cache=on" ------------------------------------ */
+
+static const struct {
+    const char *text;
+    size_t offset; /* of the choice in rv_opencl */
+    rv_opencl_choice choice;
+} words[] = {{"clblast=off", offsetof(rv_opencl, use_clblast), RV_OPENCL_OFF},
+             {"clblast=on", offsetof(rv_opencl, use_clblast), RV_OPENCL_ON},
+             {"cache=off", offsetof(rv_opencl, use_cache), RV_OPENCL_OFF},
+             {"cache=on", offsetof(rv_opencl, use_cache), RV_OPENCL_ON}};
+enum { WORDS = sizeof words / sizeof *words };
+
+static rv_opencl_choice *chosen(const rv_opencl *cl, int word) {
+    return (rv_opencl_choice *)(void *)((char *)cl + words[word].offset);
+}
 
 static rv_status bad_spec(const rv_services *services, const char *spec, rv_error *error) {
     return services->fail(error, RV_INVALID_ARGUMENT,
                           "opencl: \"%.80s\" is not understood; allowed are \"opencl\", \"opencl:N\" (the N-th device, from 0), "
-                          "with \",clblast=on\" or \",clblast=off\" behind it",
+                          "with clblast=on, clblast=off, cache=on, cache=off behind commas",
                           spec);
 }
 
 static bool parse_word(rv_opencl *cl, const char *word, size_t length) {
-    static const char *const uses[] = {[RV_CLBLAST_OFF] = "clblast=off", [RV_CLBLAST_ON] = "clblast=on"};
-    for (int use = RV_CLBLAST_OFF; use <= RV_CLBLAST_ON; use++) {
-        if (strlen(uses[use]) != length || memcmp(uses[use], word, length) != 0) continue;
-        cl->clblast_use = (rv_clblast_use)use;
+    for (int i = 0; i < WORDS; i++) {
+        if (strlen(words[i].text) != length || memcmp(words[i].text, word, length) != 0) continue;
+        *chosen(cl, i) = words[i].choice;
         return true;
     }
     int index = 0;
@@ -151,8 +164,15 @@ static rv_status find_device(rv_opencl *cl, rv_error *error) {
 }
 
 static rv_status open_clblast(rv_opencl *cl, rv_error *error) {
-    if (cl->clblast_use == RV_CLBLAST_OFF || rv_clblast_open(&cl->clblast) || cl->clblast_use == RV_CLBLAST_AUTO) return RV_OK;
+    if (cl->use_clblast == RV_OPENCL_OFF || rv_clblast_open(&cl->clblast) || cl->use_clblast == RV_OPENCL_AUTO) return RV_OK;
     return cl->services.fail(error, RV_UNSUPPORTED, "opencl: clblast=on, but libclblast.so.1 cannot be loaded; install package libclblast1");
+}
+
+/* PoCL keeps what it built by itself; to hand a binary out it builds every kernel a second time, and work-groups of our
+ * size anew for each one that is taken back: twice the time of a first run, to save 25 ms a program in later ones. */
+static bool caches(const rv_opencl *cl) {
+    if (cl->use_cache != RV_OPENCL_AUTO) return cl->use_cache == RV_OPENCL_ON;
+    return !strstr(cl->facts.platform_version, "PoCL") && !strstr(cl->facts.platform_version, "pocl");
 }
 
 static rv_status open_parts(rv_opencl *cl, const char *spec, rv_error *error) {
@@ -166,7 +186,7 @@ static rv_status open_parts(rv_opencl *cl, const char *spec, rv_error *error) {
     if (status == RV_OK) status = open_clblast(cl, error);
     if (status != RV_OK) return status;
     choose(cl);
-    rv_gpu_cache_open(&cl->cache, &cl->services);
+    if (caches(cl)) rv_gpu_cache_open(&cl->cache, &cl->services);
     cl->staging = cl->services.resize(cl->services.user, NULL, RV_OPENCL_STAGING);
     return cl->staging ? RV_OK : cl->services.fail(error, RV_OUT_OF_MEMORY, "opencl: no host memory for the device");
 }
@@ -200,14 +220,18 @@ static rv_status opencl_open(const rv_services *services, const char *spec, rv_e
 static void opencl_caps(void *state, rv_caps *caps) {
     const rv_opencl *cl = state;
     const rv_opencl_facts *facts = &cl->facts;
-    static const char *const uses[] = {"", ",clblast=off", ",clblast=on"};
     const size_t alignment = facts->alignment_bits / 8;
     *caps = (rv_caps){.largest_allocation = facts->largest,
                       .alignment = alignment > 128 ? alignment : 128,
                       .element_bytes = {sizeof(float), sizeof(int32_t), sizeof(uint8_t)},
                       .regions = true};
     if (cl->index < 0) snprintf(caps->name, sizeof caps->name, "opencl");
-    else snprintf(caps->name, sizeof caps->name, "opencl:%d%s", cl->index, uses[cl->clblast_use]);
+    else snprintf(caps->name, sizeof caps->name, "opencl:%d", cl->index);
+    for (int i = 0; i < WORDS; i++) {
+        const size_t used = strlen(caps->name);
+        if (*chosen(cl, i) == words[i].choice)
+            snprintf(caps->name + used, sizeof caps->name - used, "%c%s", strchr(caps->name, ':') ? ',' : ':', words[i].text);
+    }
     snprintf(caps->description, sizeof caps->description, "%.80s, driver %.40s, %u compute unit%s, %.1f GiB", facts->name, facts->driver,
              facts->units, facts->units == 1 ? "" : "s", (double)facts->memory / (1 << 30));
 }

@@ -40,6 +40,8 @@ typedef struct rv_opencl_built {
     cl_program program;
 } rv_opencl_built;
 
+typedef enum rv_opencl_choice { RV_OPENCL_AUTO, RV_OPENCL_OFF, RV_OPENCL_ON } rv_opencl_choice;
+
 typedef struct rv_opencl {
     rv_services services;
     rv_gpu gpu;
@@ -55,7 +57,7 @@ typedef struct rv_opencl {
     char *staging; /* what uploads copy their data to; see memory.c */
     size_t staged;
     rv_clblast clblast;
-    rv_clblast_use clblast_use;
+    rv_opencl_choice use_clblast, use_cache;
     bool lost; /* everything fails from then on */
 } rv_opencl;
 

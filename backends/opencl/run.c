@@ -70,7 +70,7 @@ static rv_status make_kernel(rv_opencl *cl, const rv_gpu_plan *plan, const rv_gp
 
 static bool by_clblast(const rv_opencl *cl, const rv_gpu_gemm *gemm) {
     if (!gemm->valid || !cl->clblast.library) return false;
-    if (cl->clblast_use != RV_CLBLAST_AUTO) return cl->clblast_use == RV_CLBLAST_ON;
+    if (cl->use_clblast != RV_OPENCL_AUTO) return cl->use_clblast == RV_OPENCL_ON;
     return rv_clblast_wins(gemm, cl->facts.type & CL_DEVICE_TYPE_GPU);
 }
 
