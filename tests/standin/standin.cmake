@@ -1,0 +1,39 @@
+# Stand-ins for NVIDIA's libraries and the tests that run the CUDA backend on them: no hardware, never installed.
+# RV_STANDIN is the environment that makes a program load them; see standin.h.
+
+if(NOT TARGET reverie_backend_cuda OR REVERIE_SANITIZE OR NOT CMAKE_SYSTEM_NAME STREQUAL "Linux")
+  return()
+endif()
+find_program(STANDIN_CXX NAMES c++ g++ clang++)
+if(NOT STANDIN_CXX)
+  message(STATUS "no C++ compiler: the CUDA backend is not run on the stand-in driver")
+  return()
+endif()
+
+set(folder ${PROJECT_BINARY_DIR}/standin)
+function(rv_add_standin name version)
+  add_library(standin_${name} SHARED ${ARGN})
+  target_include_directories(standin_${name} PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
+  set_target_properties(standin_${name} PROPERTIES OUTPUT_NAME ${name} SOVERSION ${version} LIBRARY_OUTPUT_DIRECTORY ${folder})
+endfunction()
+set(here ${CMAKE_CURRENT_LIST_DIR})
+rv_add_standin(cuda 1 ${here}/context.c ${here}/memory.c ${here}/stream.c ${here}/run.c)
+target_link_libraries(standin_cuda PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
+rv_add_standin(nvrtc 13 ${here}/nvrtc.c)
+target_compile_definitions(standin_nvrtc PRIVATE STANDIN_CXX="${STANDIN_CXX}" STANDIN_PRELUDE="${here}/prelude.h")
+rv_add_standin(cublas 13 ${here}/cublas.c)
+target_link_libraries(standin_cublas PRIVATE standin_cuda)
+
+file(MAKE_DIRECTORY ${folder}/cache)
+set(RV_STANDIN "LD_LIBRARY_PATH=${folder}:$ENV{LD_LIBRARY_PATH}" "XDG_CACHE_HOME=${folder}/cache")
+
+# every case, forward and gradient, through the backend's own host code and kernel text
+add_test(NAME standin_conformance COMMAND test_conformance cuda:0 check:cuda:0 WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/work/conformance)
+set_tests_properties(standin_conformance PROPERTIES TIMEOUT 900 LABELS standin ENVIRONMENT "${RV_STANDIN}")
+
+# the entry points that the backend declares are those of NVIDIA's headers, where there are some
+find_path(RV_CUDA_HEADERS cuda.h PATHS /usr/local/cuda/include)
+if(RV_CUDA_HEADERS)
+  add_test(NAME cuda_signatures COMMAND ${CMAKE_C_COMPILER} -std=gnu11 -Wall -Wextra -Werror -fsyntax-only -I${PROJECT_SOURCE_DIR}
+                                        -I${PROJECT_SOURCE_DIR}/include -I${RV_CUDA_HEADERS} ${here}/../cuda_signatures.c)
+endif()
