@@ -8,7 +8,8 @@ static void d_block_inputs(const rv_gradient_context *context, rv_tensor dpre, r
     int64_t rows = rv_tensor_rows(own), each = rv_tensor_cols(own) / blocks, rest = rv_tensor_rows(w) / blocks - each;
     rv_shape outputs[] = {{RV_F32, rows, rv_tensor_cols(own)}, {RV_F32, rows, rest}};
     rv_attributes attributes = {.i = {0, blocks, (int32_t)each}};
-    din[2] = rv_append(context->graph, RV_OP_BLOCK_LINEAR_BACKWARD, inputs, 2, outputs, shared > 0 ? 2 : 1, &attributes);
+    din[2] =
+        rv_append(context->graph, RV_OP_BLOCK_LINEAR_BACKWARD, inputs, 2, outputs, shared > 0 ? 2 : 1, &attributes);
     int64_t column = 0;
     for (int i = 3; i < context->input_count; i++) {
         int64_t cols = rv_tensor_cols(context->in[i]);

@@ -11,7 +11,8 @@ static bool can_be_part(const rv_planner *planner, uint32_t value) {
     const rv_value *seen = &graph->values[value], *root = &graph->values[seen->root];
     const rv_place *place = &planner->places[seen->root];
     const int64_t count = seen->rows * seen->cols;
-    const bool all = seen->offset == 0 && count == root->rows * root->cols && (seen->stride == seen->cols || seen->rows == 1);
+    const bool all =
+        seen->offset == 0 && count == root->rows * root->cols && (seen->stride == seen->cols || seen->rows == 1);
     return all && count > 0 && !place->array && !place->into && graph->nodes[root->node].op < RV_OP_COUNT;
 }
 

@@ -68,8 +68,7 @@ rv_tensor rv_block_linear_wgrad(rv_tensor dpre, rv_tensor own, const rv_tensor *
     if (!divides(&check, "dpre", dpre, blocks)) return *dbias = rv_check_failed(&check);
     rv_shape outputs[] = {{RV_F32, blocks * inner, n / blocks}, {RV_F32, 1, n}};
     rv_attributes attributes = {.i = {0, blocks}};
-    rv_tensor dw =
-        rv_append(check.graph, RV_OP_BLOCK_LINEAR_WGRAD, inputs, 2 + shared_count, outputs, 2, &attributes);
+    rv_tensor dw = rv_append(check.graph, RV_OP_BLOCK_LINEAR_WGRAD, inputs, 2 + shared_count, outputs, 2, &attributes);
     *dbias = rv_output(dw, 1);
     return dw;
 }

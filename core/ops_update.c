@@ -76,8 +76,9 @@ static void check_laprop(rv_check *check, const rv_laprop_settings *s) {
                         (double)s->beta1, (double)s->beta2);
     }
     if (!(s->eps >= 0 && s->weight_decay >= 0 && s->agc >= 0 && s->smallest > 0)) {
-        rv_check_refuse(check, RV_INVALID_ARGUMENT, "eps is %g, weight_decay %g, agc %g, smallest norm %g; 0 or more would fit",
-                        (double)s->eps, (double)s->weight_decay, (double)s->agc, (double)s->smallest);
+        rv_check_refuse(check, RV_INVALID_ARGUMENT,
+                        "eps is %g, weight_decay %g, agc %g, smallest norm %g; 0 or more would fit", (double)s->eps,
+                        (double)s->weight_decay, (double)s->agc, (double)s->smallest);
     }
 }
 

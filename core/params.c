@@ -24,7 +24,7 @@ struct rv_params {
     uint32_t count, capacity;
     int64_t size, padded; /* floats, without and with the gaps between weights */
     rv_array *parts[PARTS], *updates;
-    rv_array *owner; /* i32 [padded / ALIGNMENT, 1]: which weight each group of floats belongs to; NULL until it is wanted */
+    rv_array *owner; /* i32 [padded / ALIGNMENT, 1]: which weight a group of floats is of; NULL until it is wanted */
     rv_status mistake; /* the first one of rv_params_add */
     bool committed, values_only;
 };
@@ -363,8 +363,12 @@ rv_tensor rv_params_laprop(rv_graph *graph, rv_params *params, rv_tensor lr, con
     if (!trainable(graph, params, "rv_params_laprop")) return (rv_tensor){graph, 0};
     const rv_laprop_options given = options ? *options : (rv_laprop_options){0};
     const float agc = or_default(given.agc, 0.3f);
-    const rv_laprop_settings settings = {or_default(given.beta1, 0.9f), or_default(given.beta2, 0.999f),
-                                         or_default(given.eps, 1e-20f), given.weight_decay, agc > 0 ? agc : 0.0f, 1e-3f};
+    const rv_laprop_settings settings = {.beta1 = or_default(given.beta1, 0.9f),
+                                         .beta2 = or_default(given.beta2, 0.999f),
+                                         .eps = or_default(given.eps, 1e-20f),
+                                         .weight_decay = given.weight_decay,
+                                         .agc = agc > 0 ? agc : 0.0f,
+                                         .smallest = 1e-3f};
     rv_tensor in[8], out[3], before = rv_read(graph, params->updates);
     for (int i = 0; i < PARTS; i++) in[i] = rv_read(graph, params->parts[i]);
     in[4] = lr;

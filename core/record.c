@@ -128,7 +128,8 @@ static bool successive(const rv_tensor *x, int count, rv_tensor *of, int64_t *fi
         const rv_graph *graph = x[i].graph;
         const rv_node *view = &graph->nodes[graph->values[x[i].id].node];
         int64_t row;
-        if (view->op != RV_NODE_VIEW || view->attributes.i[0] || rv_view_kind_of(graph, view, &row) != RV_VIEW_ROWS) return false;
+        if (view->op != RV_NODE_VIEW || view->attributes.i[0]) return false;
+        if (rv_view_kind_of(graph, view, &row) != RV_VIEW_ROWS) return false;
         if (i == 0) *of = (rv_tensor){x[i].graph, view->input[0]}, *first = row;
         else if (view->input[0] != of->id || row != next) return false;
         next = row + rv_tensor_rows(x[i]);

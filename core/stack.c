@@ -25,7 +25,8 @@ static bool sums_rows(const rv_node *node) {
 /* The two differ in nothing but their inputs' rows. */
 static bool alike(rv_tensor x, rv_tensor y) {
     const rv_node *a = node_of(x), *b = node_of(y);
-    if (a->op != b->op || a->input_count != b->input_count || x.id - a->first_output != y.id - b->first_output) return false;
+    if (a->op != b->op || a->input_count != b->input_count || x.id - a->first_output != y.id - b->first_output)
+        return false;
     if (memcmp(&a->attributes, &b->attributes, sizeof a->attributes) != 0) return false;
     for (int i = 0; i < a->input_count; i++) {
         if (!a->input[i] != !b->input[i]) return false;
@@ -83,7 +84,8 @@ static uint32_t find_joined(const rv_stacks *stacks, const rv_tensor *terms, uin
 static bool remember(rv_stacks *stacks, const rv_tensor *terms, uint32_t count, uint32_t first) {
     rv_device *device = terms[0].graph->device;
     for (uint32_t i = 0; i < 2 + count; i++) {
-        if (!rv_grow(device, (void **)&stacks->nodes, &stacks->capacity, stacks->count, sizeof *stacks->nodes)) return false;
+        if (!rv_grow(device, (void **)&stacks->nodes, &stacks->capacity, stacks->count, sizeof *stacks->nodes))
+            return false;
         stacks->nodes[stacks->count++] = i == 0 ? count : i == 1 ? first : rv_value_of(terms[i - 2])->node;
     }
     return true;

@@ -14,7 +14,7 @@ typedef struct rv_stacks {
     uint32_t count, capacity;
 } rv_stacks;
 
-/* Replaces, among the `count` terms of a sum, those that can be joined; returns how many terms are left, 0 without memory. */
+/* Replaces, among the `count` terms of a sum, those that can be joined; returns how many are left, 0 without memory. */
 uint32_t rv_stack_terms(rv_stacks *stacks, rv_tensor *terms, uint32_t count);
 
 #endif

@@ -87,10 +87,18 @@ static const struct {
     recording record;
     int joins; /* launches of concat_rows that are left */
 } rows[] = {
-    {"plain", plain, 0},       {"parts_read_late", parts_read_late, 0}, {"whole_read_late", whole_read_late, 0},
-    {"nested", nested, 0},     {"reshaped", reshaped, 0},               {"joined_twice", joined_twice, 1},
-    {"repeated", repeated, 1}, {"of_an_array", of_an_array, 1},         {"of_a_slice", of_a_slice, 1},
-    {"stored", stored, 1},     {"no_rows", no_rows, 1},                 {"whole_numbers", whole_numbers, 0},
+    {"plain", plain, 0},
+    {"parts_read_late", parts_read_late, 0},
+    {"whole_read_late", whole_read_late, 0},
+    {"nested", nested, 0},
+    {"reshaped", reshaped, 0},
+    {"joined_twice", joined_twice, 1},
+    {"repeated", repeated, 1},
+    {"of_an_array", of_an_array, 1},
+    {"of_a_slice", of_a_slice, 1},
+    {"stored", stored, 1},
+    {"no_rows", no_rows, 1},
+    {"whole_numbers", whole_numbers, 0},
 };
 
 static int64_t run(recording record, bool keep_order, float *out, int *joins) {

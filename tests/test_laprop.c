@@ -32,7 +32,8 @@ static void train_open(trainer *t, const char *resource, const rv_laprop_options
     static const char *const names[WEIGHTS] = {"w", "b", "gain", "unused"};
     assert_ok(rv_device_open(resource, NULL, &t->device), rv_device_message(t->device));
     assert_ok(rv_params_create(t->device, &t->params), "");
-    for (int i = 0; i < WEIGHTS; i++) rv_params_add(t->params, names[i], shapes[i][0], shapes[i][1], RV_INIT_NORMAL, i == 1 ? 1e-5f : 1);
+    for (int i = 0; i < WEIGHTS; i++)
+        rv_params_add(t->params, names[i], shapes[i][0], shapes[i][1], RV_INIT_NORMAL, i == 1 ? 1e-5f : 1);
     assert_ok(rv_params_commit(t->params, 9), rv_params_message(t->params));
     t->x = array(t->device, BATCH, INPUTS, "x");
     t->norm = array(t->device, 1, 1, "norm");
@@ -44,7 +45,8 @@ static void train_open(trainer *t, const char *resource, const rv_laprop_options
     assert_ok(rv_graph_create(t->device, &graph), "graph");
     const char *watched = "watched";
     rv_watch(rv_read(graph, t->watched), &watched, 1);
-    rv_tensor y = rv_linear1(rv_read(graph, t->x), rv_param(graph, t->params, 0), rv_param(graph, t->params, 1), RV_SILU);
+    rv_tensor y =
+        rv_linear1(rv_read(graph, t->x), rv_param(graph, t->params, 0), rv_param(graph, t->params, 1), RV_SILU);
     rv_tensor loss = rv_sum(rv_square(rv_mul(y, rv_param(graph, t->params, 2))), RV_ALL);
     assert_ok(rv_params_gradients(graph, t->params, loss, NULL, 0), rv_graph_message(graph));
     rv_store(t->norm, rv_params_laprop(graph, t->params, rv_fill(graph, 1, 1, 0.01f), options));
@@ -79,11 +81,13 @@ static double norm_of(const double *x, int64_t count) {
 }
 
 /* One weight's step in double, with the device's own gradient. */
-static void step_weight(const rv_laprop_options *o, int step, int64_t count, const float *gradient, double *p, double *m, double *v) {
+static void step_weight(const rv_laprop_options *o, int step, int64_t count, const float *gradient, double *p,
+                        double *m, double *v) {
     double g[INPUTS * OUTPUTS];
     for (int64_t i = 0; i < count; i++) g[i] = (double)gradient[i];
     const double over = norm_of(g, count) / ((double)o->agc * fmax((double)1e-3f, norm_of(p, count)));
-    const double clip = o->agc > 0 ? fmax(1, over) : 1, beta1 = (double)o->beta1, beta2 = (double)o->beta2, lr = (double)0.01f;
+    const double clip = o->agc > 0 ? fmax(1, over) : 1, beta1 = (double)o->beta1, beta2 = (double)o->beta2,
+                 lr = (double)0.01f;
     for (int64_t i = 0; i < count; i++) {
         v[i] = beta2 * v[i] + (1 - beta2) * g[i] / clip * g[i] / clip;
         const double root = sqrt(v[i] / (1 - pow(beta2, step)));
@@ -114,7 +118,8 @@ static void follow(const char *resource, const rv_laprop_options *given, const r
         }
         for (int i = 0; i < FLAT; i++) {
             const double bound = 2e-5 * (fabs(p[i]) + 0.1);
-            if (fabs((double)value[i] - p[i]) > bound) fail_msg("%s: step %d, weight %d: %.9g, not %.9g", resource, step, i, (double)value[i], p[i]);
+            if (fabs((double)value[i] - p[i]) > bound)
+                fail_msg("%s: step %d, weight %d: %.9g, not %.9g", resource, step, i, (double)value[i], p[i]);
         }
         assert_int_equal(read_updates(&t), step);
     }
@@ -213,8 +218,8 @@ static void test_refused(void **state) {
 int main(int argc, char **argv) {
     rv_devices_from(&devices, argc, argv, "cpu cpu:reference check:cpu cpu:isa=baseline");
     enum { OWN = 3 };
-    struct CMUnitTest tests[RV_MAX_DEVICES + OWN] = {
-        cmocka_unit_test(test_sick), cmocka_unit_test(test_launches), cmocka_unit_test(test_refused)};
+    struct CMUnitTest tests[RV_MAX_DEVICES + OWN] = {cmocka_unit_test(test_sick), cmocka_unit_test(test_launches),
+                                                     cmocka_unit_test(test_refused)};
     int numbers[RV_MAX_DEVICES];
     for (int i = 0; i < devices.count; i++) {
         numbers[i] = i;

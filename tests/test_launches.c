@@ -43,7 +43,7 @@ static const budget budgets[] = {
     {"block_linear/a6_bias1/b33_g8_d7_x3_n20", 1, 1 + 3 + 3}, /* one op for all inputs; the shared ones' parts stored */
     {"block_linear/a0_bias0/b1_g2_d1_x0_n1", 1, 2},
     {"block_gru/b7_g3_d5", 1, 1}, /* backward computes the gates again */
-    {"gru_sequence/t9_b1_i1_h1_resets", 20, 49}, /* two launches a step and way; sums of two gradients; one product a weight */
+    {"gru_sequence/t9_b1_i1_h1_resets", 20, 49}, /* two a step and way; one product a weight */
     {"sample_normal/all/r7_c33", 1, 1}, /* backward redraws: the forward pass is not needed */
     {"sample_normal/kl/r7_c33", 1, 1},
     {"linear/silu/b64_x1_k128_n64", 1, 1 + 3},      /* pre-activation; its slope; two products */

@@ -14,9 +14,7 @@ static void end(void) { rv_graph_destroy(graph); }
 
 /* ---- what a scan refuses -------------------------------------------------------------------------------- */
 
-typedef enum fault {
-    NOTHING, NO_NEXT, WIDE_NEXT, WHOLE_NEXT, NO_OUTPUT, GROWING_OUTPUT, OTHER_GRAPH, POISON
-} fault;
+typedef enum fault { NOTHING, NO_NEXT, WIDE_NEXT, WHOLE_NEXT, NO_OUTPUT, GROWING_OUTPUT, OTHER_GRAPH, POISON } fault;
 
 typedef struct misuse {
     fault fault;
@@ -77,11 +75,14 @@ static void test_faulty_bodies(void **state) {
 /* One call a row: the arguments that no scan takes. */
 static void test_arguments(void **state) {
     (void)state;
-    static const char *const parts[] = {"0 steps", "of no body", "rows must be a multiple of 4", "17 states", "-1 outputs",
-                                        "input 0 is missing", "1 inputs"};
-    for (int i = 0; i < 7; i++) {
+    static const char *const parts[] = {"0 steps",   "of no body",   "rows must be a multiple of 4",
+                                        "17 states", "-1 outputs",   "to none",
+                                        "1 inputs",  "another graph"};
+    for (int i = 0; i < 8; i++) {
         begin();
         misuse m = {NOTHING, NULL, 0};
+        assert_ok(rv_graph_create(device, &m.other), "");
+        rv_tensor foreign = rv_fill(m.other, 10, 3, 0);
         rv_tensor list[17], y[17] = {{0}}, x = rv_fill(graph, 10, 3, 1);
         for (int k = 0; k < 17; k++) list[k] = rv_fill(graph, 2, 3, 0);
         if (i == 0) rv_scan(graph, 0, faulty_step, &m, list, 1, &x, 1, y, 1);
@@ -89,11 +90,13 @@ static void test_arguments(void **state) {
         if (i == 2) rv_scan(graph, 4, faulty_step, &m, list, 1, &x, 1, y, 1);
         if (i == 3) rv_scan(graph, 5, faulty_step, &m, list, 17, &x, 1, y, 1);
         if (i == 4) rv_scan(graph, 5, faulty_step, &m, list, 1, &x, 1, y, -1);
-        if (i == 5) rv_scan(graph, 5, faulty_step, &m, (rv_tensor[]){RV_NONE}, 1, &x, 1, y, 1);
+        if (i == 5) rv_scan(graph, 5, faulty_step, &m, (rv_tensor[]){RV_NONE}, 1, NULL, 0, y, 1);
         if (i == 6) rv_scan(graph, 5, faulty_step, &m, list, 1, NULL, 1, y, 1);
+        if (i == 7) rv_scan(graph, 5, faulty_step, &m, NULL, 0, &foreign, 1, y, 1);
         assert_int_equal(rv_graph_status(graph), i == 2 ? RV_SHAPE_MISMATCH : RV_INVALID_ARGUMENT);
         if (!strstr(rv_graph_message(graph), parts[i])) fail_msg("%s", rv_graph_message(graph));
         assert_int_equal(m.calls, 0);
+        rv_graph_destroy(m.other);
         end();
     }
 }
@@ -102,7 +105,8 @@ static void test_gru_arguments(void **state) {
     (void)state;
     for (int i = 0; i < 3; i++) {
         begin();
-        rv_tensor x = rv_fill(graph, 7, 4, 1), h = rv_fill(graph, i ? 7 : 2, 3, 0), reset = rv_fill(graph, i == 1 ? 6 : 7, 1, 0);
+        rv_tensor x = rv_fill(graph, 7, 4, 1), h = rv_fill(graph, i ? 7 : 2, 3, 0),
+                  reset = rv_fill(graph, i == 1 ? 6 : 7, 1, 0);
         if (i == 2) reset = rv_cast(reset, RV_I32);
         rv_tensor w_x = rv_fill(graph, 4, 9, 0), w_h = rv_fill(graph, 3, 9, 0), bias = rv_fill(graph, 1, 9, 0);
         assert_int_equal(rv_gru_sequence(x, h, reset, w_x, w_h, bias, bias).id, 0);
@@ -187,7 +191,8 @@ static void test_one_product_a_weight(void **state) {
         begin();
         rv_array *gradient = array(H, 3 * H, "gradient"), *states;
         assert_ok(rv_array_create(device, RV_F32, steps * B, H, "states", &states), "states");
-        rv_tensor x = rv_tanh(rv_fill(graph, steps * B, I, 1)), h = rv_fill(graph, B, H, 0), reset = rv_fill(graph, steps * B, 1, 0);
+        rv_tensor x = rv_tanh(rv_fill(graph, steps * B, I, 1)), h = rv_fill(graph, B, H, 0),
+                  reset = rv_fill(graph, steps * B, 1, 0);
         rv_tensor w[] = {rv_fill(graph, I, 3 * H, 0.1f), rv_fill(graph, H, 3 * H, 0.1f), rv_fill(graph, 1, 3 * H, 0)};
         rv_tensor y = rv_gru_sequence(x, h, reset, w[0], w[1], w[2], w[2]), d[3];
         assert_ok(rv_gradients(rv_sum(rv_square(y), RV_ALL), w, 3, NULL, 0, d), rv_graph_message(graph));
@@ -209,8 +214,9 @@ static void test_one_product_a_weight(void **state) {
 int main(void) {
     if (rv_device_open("cpu", NULL, &device) != RV_OK) return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_faulty_bodies), cmocka_unit_test(test_arguments), cmocka_unit_test(test_gru_arguments),
-        cmocka_unit_test(test_resets),        cmocka_unit_test(test_one_product_a_weight),
+        cmocka_unit_test(test_faulty_bodies),        cmocka_unit_test(test_arguments),
+        cmocka_unit_test(test_gru_arguments),        cmocka_unit_test(test_resets),
+        cmocka_unit_test(test_one_product_a_weight),
     };
     int failed = cmocka_run_group_tests_name("scan", tests, NULL, NULL);
     rv_device_close(device);

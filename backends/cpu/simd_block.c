@@ -12,8 +12,8 @@ static void block_linear_run(const rv_step *step, int64_t first, int64_t last, v
     const int64_t blocks = l->attributes.i[1], inner = w->rows / blocks, each = x->cols / blocks, n = w->cols;
     for (int64_t g = 0; g < blocks; g++) {
         product p = {.parts = l->input_count - 2, .depth = inner, .cols = n, .w = rv_f32(w) + g * inner * w->stride,
-                     .w_stride = w->stride, .y = rv_f32(y) + g * n, .y_stride = y->stride, .slope_stride = slope->stride,
-                     .activation = (rv_activation)l->attributes.i[0]};
+                     .w_stride = w->stride, .y = rv_f32(y) + g * n, .y_stride = y->stride,
+                     .slope_stride = slope->stride, .activation = (rv_activation)l->attributes.i[0]};
         if (l->input[1].buffer) p.bias = rv_f32(&l->input[1]) + g * n;
         if (slope->buffer) p.slope = rv_f32(slope) + g * n;
         for (int i = 0; i < p.parts; i++)
@@ -31,13 +31,14 @@ static bool block_linear_accepts(const rv_launch *l) {
 const rv_kernel RV_NAME(rv_block_linear_kernel) = {.run = block_linear_run, .accepts = block_linear_accepts};
 
 /* y (+)= block g's dpre times the transpose of its rows [row, row + cols) of w */
-static void back_product(const rv_step *step, int64_t g, int64_t row, int64_t cols, float *y, int64_t y_stride, bool add,
-                         int64_t first, int64_t last, void *scratch) {
+static void back_product(const rv_step *step, int64_t g, int64_t row, int64_t cols, float *y, int64_t y_stride,
+                         bool add, int64_t first, int64_t last, void *scratch) {
     const rv_operand *dpre = &step->launch.input[0], *w = &step->launch.input[1];
     const int64_t n = w->cols, at = g * (w->rows / step->launch.attributes.i[1]) + row;
-    const product p = {.part = {{rv_f32(dpre) + g * n, dpre->rows == 1 ? 0 : dpre->stride, 1, n}}, .parts = 1, .depth = n,
-                       .cols = cols, .w = rv_f32(w) + at * w->stride, .w_stride = w->stride, .transposed = true,
-                       .packed = step->packed[0] ? step->packed[0] + at * n : NULL, .y = y, .y_stride = y_stride, .add = add};
+    const product p = {.part = {{rv_f32(dpre) + g * n, dpre->rows == 1 ? 0 : dpre->stride, 1, n}}, .parts = 1,
+                       .depth = n, .cols = cols, .w = rv_f32(w) + at * w->stride, .w_stride = w->stride,
+                       .packed = step->packed[0] ? step->packed[0] + at * n : NULL, .transposed = true,
+                       .y = y, .y_stride = y_stride, .add = add};
     RV_NAME(rv_product_run)(&p, first, last, scratch);
 }
 
@@ -46,7 +47,8 @@ static void block_linear_backward_run(const rv_step *step, int64_t first, int64_
     const rv_operand *own = &l->output[0], *shared = l->output_count > 1 ? &l->output[1] : NULL;
     const int64_t blocks = l->attributes.i[1], each = l->attributes.i[2];
     for (int64_t g = 0; g < blocks; g++) {
-        if (own->buffer) back_product(step, g, 0, each, rv_f32(own) + g * each, own->stride, false, first, last, scratch);
+        if (own->buffer)
+            back_product(step, g, 0, each, rv_f32(own) + g * each, own->stride, false, first, last, scratch);
         if (shared && shared->buffer)
             back_product(step, g, each, shared->cols, rv_f32(shared), shared->stride, g > 0, first, last, scratch);
     }

@@ -1,4 +1,4 @@
-/* backends/cpu/simd_laprop.c: norms of the weights of a flat set, and LaProp with their clipping, in pieces of PIECE elements. */
+/* backends/cpu/simd_laprop.c: norms of the weights of a flat set, and LaProp with its clipping, in pieces of PIECE. */
 #include "backends/cpu/simd_kernels.h"
 #include "backends/cpu/simd_math.h"
 
@@ -15,7 +15,7 @@ static int64_t owner_of(const rv_operand *owner, int64_t group, int64_t segments
     return segment < 0 ? 0 : segment >= segments ? segments - 1 : segment;
 }
 
-/* ---- segment_norms: a piece writes the segments that lie within it, and leaves the sums of its first and last one ----- */
+/* ---- segment_norms: a piece writes the segments within it, and leaves the sums of its first and last one ----- */
 
 enum { LEFT = 4 }; /* of a, b: its first segment's, its last one's where that is another */
 
@@ -100,10 +100,10 @@ static bool in_groups(const rv_launch *l, const rv_operand *owner) { return l->i
 
 static bool segment_norms_accepts(const rv_launch *l) { return in_groups(l, &l->input[2]); }
 const rv_kernel RV_NAME(rv_segment_norms_kernel) = {
-    .run = segment_norms_run, .finish = segment_norms_finish, .integers = 4, .accepts = segment_norms_accepts, .pieces = pieces,
-    .partials = norms_partials, .ns_per_element = 0.1f};
+    .run = segment_norms_run, .finish = segment_norms_finish, .integers = 4, .accepts = segment_norms_accepts,
+    .pieces = pieces, .partials = norms_partials, .ns_per_element = 0.1f};
 
-/* ---- laprop: Ziyin et al., 2020, with the clipping of Brock et al., 2021 ---------------------------------------------- */
+/* ---- laprop: Ziyin et al., 2020, with the clipping of Brock et al., 2021 ------------------------------------ */
 
 typedef struct laprop {
     float beta1, rest1, beta2, rest2, eps, keep, rate, correct2;

@@ -91,12 +91,13 @@ typedef struct rv_laprop_options {
     float beta1, beta2, eps, weight_decay, agc;
 } rv_laprop_options;
 
-/* Records DreamerV3's optimiser with learning rate lr [1, 1] (a warm-up is the caller's), two launches for all weights:
- * each weight's gradient g is divided by max(1, |g| / (agc max(1e-3, |p|))), |.| the norm over the whole weight p
- * (Brock et al., 2021); then LaProp (Ziyin et al., 2020): v <- beta2 v + (1 - beta2) g^2,
- * m <- beta1 m + (1 - beta1) g / (sqrt(v / (1 - beta2^t)) + eps), p <- p - lr (m / (1 - beta1^t) + weight_decay p); counts the
- * update. Returns the whole gradient's norm before clipping, [1, 1], to be logged: it is the root of the weights' norms.
- * While the non-finite flag is set nothing changes: watch rv_params_norm, or the gradient's makers, before. */
+/* Records DreamerV3's optimiser with learning rate lr [1, 1] (a warm-up is the caller's), two launches for all
+ * weights. Each weight's gradient g is divided by max(1, |g| / (agc max(1e-3, |p|))), |.| the norm over the whole
+ * weight p (Brock et al., 2021); then LaProp (Ziyin et al., 2020) in update t = 1, 2 ..:
+ *     v <- beta2 v + (1 - beta2) g^2,    m <- beta1 m + (1 - beta1) g / (sqrt(v / (1 - beta2^t)) + eps),
+ *     p <- p - lr (m / (1 - beta1^t) + weight_decay p).
+ * Counts the update; returns the whole gradient's norm before clipping, [1, 1], to be logged. While the non-finite
+ * flag is set nothing changes: watch rv_params_norm, or what the gradient is made of, before. */
 RV_API rv_tensor rv_params_laprop(rv_graph *graph, rv_params *params, rv_tensor lr, const rv_laprop_options *options);
 
 /* Records target <- target + rate * (source - target) over a whole set of equal layout. */

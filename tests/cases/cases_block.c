@@ -28,8 +28,8 @@ typedef struct sizes {
 
 static rv_case *add_linear(rv_case_list *list, sizes s) {
     static const int64_t cols[3] = {7, 1, 20};
-    rv_case *item = rv_case_add(list, record_block_linear, 1, "block_linear/a%d_bias%d/b%d_g%d_d%d_x%d_n%d", (int)s.activation,
-                                s.bias, (int)s.rows, s.blocks, (int)s.each, (int)s.shared, (int)s.n);
+    rv_case *item = rv_case_add(list, record_block_linear, 1, "block_linear/a%d_bias%d/b%d_g%d_d%d_x%d_n%d",
+                                (int)s.activation, s.bias, (int)s.rows, s.blocks, (int)s.each, (int)s.shared, (int)s.n);
     int64_t inner = s.each;
     for (int64_t i = 0; i < s.shared; i++) inner += cols[i];
     rv_case_value(item, s.rows, s.blocks * s.each);
@@ -55,7 +55,8 @@ static rv_case *add_gru(rv_case_list *list, int64_t rows, int blocks, int64_t ea
 }
 
 static rv_case *add_core(rv_case_list *list, int64_t rows, int blocks, int64_t deter, int64_t hidden) {
-    rv_case *item = rv_case_add(list, record_core, 1, "block_core/b%d_g%d_h%d_x%d", (int)rows, blocks, (int)deter, (int)hidden);
+    rv_case *item =
+        rv_case_add(list, record_core, 1, "block_core/b%d_g%d_h%d_x%d", (int)rows, blocks, (int)deter, (int)hidden);
     int64_t inner = deter + 3 * blocks * hidden, each = deter / blocks;
     rv_case_value(item, rows, deter);
     rv_case_values(item, inner, each, RV_CASE_NORMAL, 0, 0.1);
@@ -83,7 +84,8 @@ void rv_cases_block(rv_case_list *list) {
     }
     add_linear(list, (sizes){RV_SILU, 1, 4, 700, 65, 3, 33})->flags = RV_CASE_TALL;
     add_linear(list, (sizes){RV_GELU, 0, 8, 300, 64, 0, 64})->flags = RV_CASE_TALL; /* whole panels: packed */
-    static const int64_t shapes[][3] = {{7, 3, 5}, {1, 1, 1}, {33, 8, 7}, {0, 2, 3}, {5, 2, 65}, {13, 1, 33}, {2, 8, 64}};
+    static const int64_t shapes[][3] = {{7, 3, 5},  {1, 1, 1},   {33, 8, 7}, {0, 2, 3},
+                                        {5, 2, 65}, {13, 1, 33}, {2, 8, 64}};
     for (int s = 0; s < 7; s++) add_gru(list, shapes[s][0], (int)shapes[s][1], shapes[s][2]);
     add_gru(list, 3000, 8, 9)->flags = RV_CASE_TALL;
     add_core(list, 5, 4, 8, 3);

@@ -38,7 +38,8 @@ static void record_segment_norms(const rv_case_recording *r, rv_tensor *out) {
 static void record_laprop(const rv_case_recording *r, rv_tensor *out) {
     const rv_laprop_settings settings = {r->item->f[2], 0.999f, 1e-20f, r->item->f[0], r->item->f[1], 1e-3f};
     rv_tensor norms = rv_segment_norms(r->in[0], r->in[1], r->in[6], r->item->i[0]);
-    rv_laprop((rv_tensor[]){r->in[0], r->in[1], r->in[2], r->in[3], r->in[4], r->in[5], norms, r->in[6]}, &settings, out);
+    const rv_tensor *in = r->in, inputs[] = {in[0], in[1], in[2], in[3], in[4], in[5], norms, in[6]};
+    rv_laprop(inputs, &settings, out);
 }
 
 /* Groups of `width` floats that belong to weights [first, last] of `segments`. */
@@ -51,9 +52,10 @@ static rv_case *add_norms(rv_case_list *list, int64_t groups, int64_t width, int
     return item;
 }
 
-static rv_case *add_laprop(rv_case_list *list, const char *name, int64_t groups, int64_t width, int segments, int64_t updates,
-                           float decay, float agc) {
-    rv_case *item = rv_case_add(list, record_laprop, 3, "laprop/%s/n%d_w%d_s%d", name, (int)(groups * width), (int)width, segments);
+static rv_case *add_laprop(rv_case_list *list, const char *name, int64_t groups, int64_t width, int segments,
+                           int64_t updates, float decay, float agc) {
+    rv_case *item = rv_case_add(list, record_laprop, 3, "laprop/%s/n%d_w%d_s%d", name, (int)(groups * width),
+                                (int)width, segments);
     rv_case_constant(item, 1, groups * width, RV_CASE_NORMAL, 0, 1);
     rv_case_constant(item, 1, groups * width, RV_CASE_AWAY, 0.01, 2);
     rv_case_constant(item, 1, groups * width, RV_CASE_NORMAL, 0, 1);
@@ -70,8 +72,8 @@ static rv_case *add_laprop(rv_case_list *list, const char *name, int64_t groups,
 }
 
 static void add_laprops(rv_case_list *list) {
-    static const int norms[][5] = {{64, 16, 5, 0, 4},  {1, 16, 1, 0, 0},    {7, 3, 4, 1, 2},  {700, 16, 3, 0, 2}, {513, 16, 300, 2, 290},
-                                   {512, 16, 9, 4, 4}, {1024, 16, 4, 0, 3}, {1, 1, 2, 1, 1}};
+    static const int norms[][5] = {{64, 16, 5, 0, 4},       {1, 16, 1, 0, 0},   {7, 3, 4, 1, 2},     {700, 16, 3, 0, 2},
+                                   {513, 16, 300, 2, 290}, {512, 16, 9, 4, 4}, {1024, 16, 4, 0, 3}, {1, 1, 2, 1, 1}};
     for (int s = 0; s < 8; s++) add_norms(list, norms[s][0], norms[s][1], norms[s][2], norms[s][3], norms[s][4]);
     add_norms(list, 9001, 16, 7, 0, 6)->flags = RV_CASE_TALL;
     add_laprop(list, "first", 65, 16, 5, 1, 0, 0.3f);
