@@ -93,8 +93,9 @@ static rv_status fault_open(const rv_services *services, const char *spec, rv_er
     const char *resource = "";
     rv_status status = parse(fault, spec, error, &resource);
     for (int kind = FAULT_DRIVER; kind <= FAULT_DEVICE && status == RV_OK; kind++) {
-        if (fault->asked[kind]) status = services->fail(error, rows[kind].status, "fault: no %s, as asked; leave \"%s=1\" out", rows[kind].text,
-                                                  rows[kind].text);
+        if (!fault->asked[kind]) continue;
+        status = services->fail(error, rows[kind].status, "fault: no %s, as asked; leave out \"%s=1\"", rows[kind].text,
+                                rows[kind].text);
     }
     if (status == RV_OK) status = rv_wrapped_open(services, "fault", resource, error, &fault->inner);
     if (status != RV_OK) fault_close(fault);
@@ -116,7 +117,7 @@ static rv_status fire(rv_fault *fault, fault_kind kind, rv_error *error) {
     const bool lost = kind == FAULT_LOST;
     fault->services.fail(error, rows[kind].status, "fault: %s %llu %s, as asked", lost ? "the device, at call" : rows[kind].text,
                          (unsigned long long)fault->asked[kind], lost ? "was lost" : "fails");
-    if (!lost || fault->calls[kind] == fault->asked[kind]) fault->services.log(fault->services.user, RV_LOG_WARNING, error->text);
+    if (fault->calls[kind] == fault->asked[kind]) fault->services.log(fault->services.user, RV_LOG_WARNING, error->text);
     return rows[kind].status;
 }
 
