@@ -137,12 +137,18 @@ static void add_single(rv_gpu_text *text, const rv_gpu_function_info *info) {
     rv_gpu_text_add(text, "const rv_part part = part_of(&args, GROUP);\n%s(&args, &bases, &part, scratch);\n}\n", info->name);
 }
 
-static void add_families(rv_gpu_text *text, const rv_gpu_call *calls, int count) {
-    bool used[RV_GPU_FAMILIES] = {false};
-    for (int i = 0; i < count; i++) used[rv_gpu_functions[calls[i].stage->function].family] = true;
+/* The families' texts, and before them what some of them stand on. */
+static void add_used(rv_gpu_text *text, bool *used) {
+    if (used[RV_GPU_FAMILY_product] || used[RV_GPU_FAMILY_gru]) used[RV_GPU_FAMILY_contract] = true;
     for (int f = 0; f < RV_GPU_FAMILIES; f++) {
         if (used[f]) add_text(text, families[f].text);
     }
+}
+
+static void add_families(rv_gpu_text *text, const rv_gpu_call *calls, int count) {
+    bool used[RV_GPU_FAMILIES] = {false};
+    for (int i = 0; i < count; i++) used[rv_gpu_functions[calls[i].stage->function].family] = true;
+    add_used(text, used);
 }
 
 static void begin_kernel(rv_gpu_text *text, const char *name, const rv_gpu_call *calls, int count, int buffers) {
@@ -201,8 +207,10 @@ bool rv_gpu_emit_together(rv_gpu_text *text, const char *name, const rv_gpu_call
 /* ---- families ------------------------------------------------------------------------------------------------------ */
 
 static void family_text(rv_gpu_text *text, rv_gpu_family family) {
+    bool used[RV_GPU_FAMILIES] = {false};
+    used[family] = true;
     add_head(text);
-    add_text(text, families[family].text);
+    add_used(text, used);
     for (int f = 0; f < RV_GPU_FUNCTIONS; f++) {
         if (rv_gpu_functions[f].family == family) add_single(text, &rv_gpu_functions[f]);
     }

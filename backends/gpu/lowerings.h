@@ -13,4 +13,25 @@ RV_GPU_LOWERING(where);
 RV_GPU_LOWERING(fill);
 RV_GPU_LOWERING(copy);
 
+/* lower_product.c */
+RV_GPU_LOWERING(matmul);
+RV_GPU_LOWERING(linear);
+RV_GPU_LOWERING(linear_wgrad);
+RV_GPU_LOWERING(block_linear);
+RV_GPU_LOWERING(block_linear_backward);
+RV_GPU_LOWERING(block_linear_wgrad);
+
+/* lower_norm.c */
+RV_GPU_LOWERING(layer_norm);
+RV_GPU_LOWERING(layer_norm_backward);
+RV_GPU_LOWERING(rms_norm);
+RV_GPU_LOWERING(rms_norm_backward);
+RV_GPU_LOWERING(norm_wgrad);
+
+/* lower_gru.c */
+RV_GPU_LOWERING(gru_cell);
+RV_GPU_LOWERING(gru_cell_backward);
+RV_GPU_LOWERING(block_gru);
+RV_GPU_LOWERING(block_gru_backward);
+
 #endif

@@ -1,0 +1,16 @@
+/* backends/gpu/lower_product.h: stages of kernels/product.k, for all lowerings that need a product. */
+#ifndef RV_GPU_LOWER_PRODUCT_H
+#define RV_GPU_LOWER_PRODUCT_H
+
+#include "backends/gpu/lowerings.h"
+
+/* What kernels/product.k calls PRODUCT_SIDE_BY_SIDE and so on. */
+typedef enum rv_gpu_product_kind { RV_GPU_SIDE_BY_SIDE, RV_GPU_WEIGHTS, RV_GPU_BACK, RV_GPU_PAIR } rv_gpu_product_kind;
+
+/* A stage without operands: `blocks` blocks of `cols` columns each; extra and attributes.i[2] are set. */
+rv_gpu_stage *rv_gpu_product_add(rv_gpu_stages *stages, rv_gpu_product_kind kind, int64_t blocks, int64_t cols);
+
+/* Its function and its parts: `rows` rows of every block, `last` columns of a last block behind the others. */
+void rv_gpu_product_grid(const rv_gpu *gpu, rv_gpu_stage *stage, int64_t rows, int64_t last, bool slices);
+
+#endif
