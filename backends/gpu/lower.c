@@ -1,5 +1,5 @@
 /* backends/gpu/lower.c: launches become stages, stages become dispatches. */
-#include "backends/gpu/lower.h"
+#include "backends/gpu/lowerings.h"
 
 #include <limits.h>
 #include <string.h>
@@ -80,6 +80,16 @@ int64_t rv_gpu_team_rows(int64_t cols) {
     int64_t size = 1;
     while (size < 64 && size * 4 < cols) size *= 2;
     return RV_LANES / size;
+}
+
+bool rv_gpu_lower_by_elements(const rv_launch *launch, bool slices, rv_gpu_stages *stages, rv_gpu_function function) {
+    rv_gpu_grid_elements(rv_gpu_stage_add(stages, launch, function), slices);
+    return true;
+}
+
+bool rv_gpu_lower_by_teams(const rv_launch *launch, rv_gpu_stages *stages, rv_gpu_function function) {
+    rv_gpu_grid_rows(rv_gpu_stage_add(stages, launch, function), rv_gpu_team_rows(launch->input[0].cols));
+    return true;
 }
 
 int64_t rv_gpu_stage_groups(const rv_gpu_stage *stage) {

@@ -6,12 +6,56 @@
 
 #define RV_GPU_LOWERING(name) bool rv_gpu_lower_##name(const rv_gpu *gpu, const rv_launch *launch, bool slices, rv_gpu_stages *stages)
 
+/* What most lowerings are, in lower.c: elementwise; a team a row of the first input. */
+bool rv_gpu_lower_by_elements(const rv_launch *launch, bool slices, rv_gpu_stages *stages, rv_gpu_function function);
+bool rv_gpu_lower_by_teams(const rv_launch *launch, rv_gpu_stages *stages, rv_gpu_function function);
+
 /* lower_map.c */
 RV_GPU_LOWERING(map1);
 RV_GPU_LOWERING(map2);
 RV_GPU_LOWERING(where);
 RV_GPU_LOWERING(fill);
 RV_GPU_LOWERING(copy);
+
+/* lower_reduce.c */
+RV_GPU_LOWERING(reduce_cols);
+RV_GPU_LOWERING(reduce_rows);
+RV_GPU_LOWERING(reduce_all);
+RV_GPU_LOWERING(global_norm);
+RV_GPU_LOWERING(extreme_backward);
+RV_GPU_LOWERING(watch);
+RV_GPU_LOWERING(softmax);
+RV_GPU_LOWERING(softmax_backward);
+RV_GPU_LOWERING(quantile);
+
+/* lower_update.c */
+RV_GPU_LOWERING(adamw);
+RV_GPU_LOWERING(ema);
+
+/* lower_shape.c */
+RV_GPU_LOWERING(transpose);
+RV_GPU_LOWERING(concat_cols);
+RV_GPU_LOWERING(concat_rows);
+RV_GPU_LOWERING(gather);
+RV_GPU_LOWERING(scatter_add);
+RV_GPU_LOWERING(store_rows);
+
+/* lower_loss.c */
+RV_GPU_LOWERING(kl_normal);
+RV_GPU_LOWERING(kl_normal_backward);
+RV_GPU_LOWERING(mse);
+RV_GPU_LOWERING(mse_backward);
+RV_GPU_LOWERING(gaussian_nll);
+RV_GPU_LOWERING(gaussian_nll_backward);
+RV_GPU_LOWERING(bernoulli_nll);
+RV_GPU_LOWERING(bernoulli_nll_backward);
+
+/* lower_noise.c */
+RV_GPU_LOWERING(uniform);
+RV_GPU_LOWERING(normal);
+RV_GPU_LOWERING(uniform_index);
+RV_GPU_LOWERING(sample_normal);
+RV_GPU_LOWERING(sample_normal_backward);
 
 /* lower_product.c */
 RV_GPU_LOWERING(matmul);
