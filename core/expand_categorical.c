@@ -45,7 +45,7 @@ static rv_tensor frozen(rv_tensor x) {
 RV_EXPANSION(sample_categorical) {
     (void)graph, (void)input_count;
     variables v = variables_of(attributes, in[0]);
-    rv_tensor onehot = frozen(rv_categorical(in[0], in[1], attributes)), p = by_row(v.p, in[0]);
+    rv_tensor onehot = frozen(rv_categorical(in[0], in[1], in[2], attributes)), p = by_row(v.p, in[0]);
     out[0] = rv_add(onehot, rv_sub(p, frozen(p)));
     out[1] = row_sums(rv_mul(by_variable(attributes, onehot), v.log_p), in[0]);
     out[2] = rv_neg(row_sums(rv_mul(v.p, v.log_p), in[0]));

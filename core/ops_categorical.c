@@ -25,16 +25,18 @@ static rv_attributes check_variables(rv_check *check, const rv_tensor *inputs, c
 rv_categorical_sample rv_sample_categorical(rv_tensor logits, int64_t classes, float unimix, rv_tensor state,
                                             const char *name, uint32_t t) {
     static const char *const names[] = {"logits"};
-    rv_tensor inputs[] = {logits, state};
-    rv_check check = rv_check_inputs("sample_categorical", inputs, 2, 0);
-    rv_attributes attributes = check_variables(&check, inputs, names, 1, classes, unimix);
-    rv_check_draw(&check, state, name);
+    const bool given = rv_tensor_dtype(state) == RV_F32; /* uniforms, not what they are drawn from */
+    rv_check check = rv_check_inputs("sample_categorical", (rv_tensor[]){logits, state}, 2, 0);
+    rv_attributes attributes = check_variables(&check, &logits, names, 1, classes, unimix);
+    if (given && check.ok) rv_check_shape(&check, "uniforms", state, rv_tensor_rows(logits), rv_tensor_cols(logits) / classes);
+    if (!given) rv_check_draw(&check, state, name);
     rv_tensor value = rv_check_failed(&check);
     if (check.ok) {
         rv_shape shape = {RV_F32, rv_tensor_rows(logits), rv_tensor_cols(logits)}, column = {RV_F32, shape.rows, 1};
-        attributes.stream = rv_hash_name(name);
-        attributes.t = t;
-        value = rv_append(check.graph, RV_OP_SAMPLE_CATEGORICAL, inputs, 2, (rv_shape[]){shape, column, column}, 3,
+        rv_tensor inputs[] = {logits, given ? RV_NONE : state, given ? state : RV_NONE};
+        attributes.stream = given ? 0 : rv_hash_name(name);
+        attributes.t = given ? 0 : t;
+        value = rv_append(check.graph, RV_OP_SAMPLE_CATEGORICAL, inputs, 3, (rv_shape[]){shape, column, column}, 3,
                           &attributes);
     }
     return (rv_categorical_sample){value, rv_output(value, 1), rv_output(value, 2)};
@@ -58,9 +60,9 @@ rv_tensor rv_categorical_entropy(rv_tensor logits, int64_t classes, float unimix
     return rv_output(log_prob("categorical_entropy", logits, classes, unimix, RV_NONE, 1), 1);
 }
 
-rv_tensor rv_categorical(rv_tensor logits, rv_tensor state, const rv_attributes *attributes) {
-    rv_tensor inputs[] = {logits, state};
-    return rv_append_one(logits.graph, RV_OP_CATEGORICAL, inputs, 2, RV_F32, rv_tensor_rows(logits),
+rv_tensor rv_categorical(rv_tensor logits, rv_tensor state, rv_tensor uniforms, const rv_attributes *attributes) {
+    rv_tensor inputs[] = {logits, state, uniforms};
+    return rv_append_one(logits.graph, RV_OP_CATEGORICAL, inputs, 3, RV_F32, rv_tensor_rows(logits),
                          rv_tensor_cols(logits), attributes);
 }
 
@@ -68,7 +70,7 @@ rv_tensor rv_categorical_mode(rv_tensor logits, int64_t classes) {
     static const char *const names[] = {"logits"};
     rv_check check = rv_check_inputs("categorical_mode", &logits, 1, 0);
     rv_attributes attributes = check_variables(&check, &logits, names, 1, classes, 0);
-    return check.ok ? rv_categorical(logits, RV_NONE, &attributes) : rv_check_failed(&check);
+    return check.ok ? rv_categorical(logits, RV_NONE, RV_NONE, &attributes) : rv_check_failed(&check);
 }
 
 rv_tensor rv_kl_categorical(rv_tensor logits_p, rv_tensor logits_q, int64_t classes, float unimix) {

@@ -51,8 +51,8 @@ rv_tensor rv_activate(rv_activation activation, rv_tensor pre);
 /* The whole draw by its hash, for expansions. */
 rv_tensor rv_normal_stream(rv_tensor state, uint32_t stream, uint32_t t, int64_t rows, int64_t cols);
 
-/* One-hot classes by a draw's hash; state RV_NONE: the likeliest ones. For expansions. */
-rv_tensor rv_categorical(rv_tensor logits, rv_tensor state, const rv_attributes *attributes);
+/* One-hot classes by a draw's hash or of given uniforms; with neither the likeliest ones. For expansions. */
+rv_tensor rv_categorical(rv_tensor logits, rv_tensor state, rv_tensor uniforms, const rv_attributes *attributes);
 
 /* How a view sees its input. */
 typedef enum rv_view_kind { RV_VIEW_SAME, RV_VIEW_RESHAPE, RV_VIEW_COLS, RV_VIEW_ROWS } rv_view_kind;

@@ -251,6 +251,7 @@ static rv_tensor watch(rv_tensor x, int count) {
     X(bernoulli_type, rv_bernoulli_nll(f(4, 3), u(4, 3)), TYPE_MISMATCH, "bernoulli_nll", "target is u8")              \
     X(classes_divide, classes(f(4, 7), n(1, 4), 0), SHAPE_MISMATCH, "sample_categorical", "[4, 7], which 3 classes")   \
     X(classes_state, classes(f(4, 6), n(4, 1), 0), SHAPE_MISMATCH, "sample_categorical", "state is [4, 1]")            \
+    X(classes_given, classes(f(4, 6), f(4, 3), 0), SHAPE_MISMATCH, "sample_categorical", "uniforms is [4, 3], [4, 2]")   \
     X(classes_name, rv_sample_categorical(f(4, 6), 3, 0, n(1, 4), "", 0).value, INVALID_ARGUMENT,                      \
       "sample_categorical", "name")                                                                                    \
     X(classes_none, rv_categorical_mode(f(4, 6), 0), SHAPE_MISMATCH, "categorical_mode", "0 classes")                  \

@@ -3,6 +3,8 @@
  * So prefix sums take the classes in their order, as ops.def wants it, and draws are those of the reference to the bit.
  * What a variable gives is gathered and summed over its row afterwards: which variables share a vector changes no bit.
  */
+#include <string.h>
+
 #include "backends/cpu/simd_kernels.h"
 #include "backends/cpu/simd_math.h"
 #include "backends/cpu/simd_transpose.h"
@@ -66,6 +68,17 @@ static void store_sums(const group *g, int64_t rows, int index, const rv_operand
     }
 }
 
+/* A uniform a variable of the block's rows: given, or drawn. */
+static void load_uniforms(const group *g, int64_t rows) {
+    const rv_operand *given = &g->launch->input[2];
+    if (!given->buffer) {
+        const rv_noise noise = rv_noise_at(rv_i32(&g->launch->input[1]), g->launch->attributes.stream, g->launch->attributes.t);
+        rv_noise_uniform_rows(&noise, g->row, g->row + rows, g->variables, g->variables, g->uniform);
+    }
+    for (int64_t row = 0; row < rows && given->buffer; row++)
+        memcpy(g->uniform + row * g->variables, rv_row(given, g->row + row), (size_t)g->variables * sizeof *g->uniform);
+}
+
 /* All variables of rows [first, last) through fn; sum k goes to output `first_sum` + k. */
 INLINE void for_groups(const rv_step *step, int64_t first, int64_t last, float *scratch, const group_fn fn, int first_sum,
                        int sums, bool draws) {
@@ -78,10 +91,7 @@ INLINE void for_groups(const rv_step *step, int64_t first, int64_t last, float *
     const int64_t rows_a_block = VARIABLES_MAX / g.variables;
     for (g.row = first; g.row < last; g.row += rows_a_block) {
         const int64_t rows = last - g.row < rows_a_block ? last - g.row : rows_a_block, count = rows * g.variables;
-        if (draws) {
-            const rv_noise noise = rv_noise_at(rv_i32(&g.launch->input[1]), g.launch->attributes.stream, g.launch->attributes.t);
-            rv_noise_uniform_rows(&noise, g.row, g.row + rows, g.variables, g.variables, g.uniform);
-        }
+        if (draws) load_uniforms(&g, rows);
         for (g.done = 0; g.done < count; g.done += LANES) {
             g.count = count - g.done < LANES ? count - g.done : LANES;
             fn(&g);
@@ -167,13 +177,15 @@ static void store_onehot(const group *g, const mixture *m, int output, vf classe
     }
 }
 
+static bool draws(const rv_launch *launch) { return launch->input[1].buffer || launch->input[2].buffer; }
+
 static void categorical_group(const group *g) {
     const mixture m = mixture_of(g, 0, 0);
-    store_onehot(g, &m, 0, g->launch->input[1].buffer ? drawn_classes(g, &m) : likeliest_classes(g, &m));
+    store_onehot(g, &m, 0, draws(g->launch) ? drawn_classes(g, &m) : likeliest_classes(g, &m));
 }
 
 static void categorical_run(const rv_step *step, int64_t first, int64_t last, void *scratch) {
-    for_groups(step, first, last, scratch, categorical_group, 0, 0, step->launch.input[1].buffer != NULL);
+    for_groups(step, first, last, scratch, categorical_group, 0, 0, draws(&step->launch));
 }
 const rv_kernel RV_NAME(rv_categorical_kernel) = {.run = categorical_run, .integers = 2, .accepts = fits, .ns_per_element = 0.8f};
 

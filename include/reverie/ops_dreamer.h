@@ -29,8 +29,8 @@ extern "C" {
 /* [exp.] One class drawn for each variable: value [B, L * classes] is exactly one-hot, and its gradient that of p
  * (straight-through: one-hot + p - stop_gradient(p); Bengio et al., 2013). log_prob [B, 1] of what was drawn, with the
  * draw held fixed, and entropy [B, 1], both summed over the variables. What is not used is not computed.
- * One uniform a variable, of a draw [B, L] by `name` and `t` (random.h): equal logits give the same classes on
- * every backend. A class of no probability is never drawn; logits that are NaN give NaN. */
+ * One uniform a variable, of a draw [B, L] by `name` and `t` (random.h), or given: `state` may be f32 [B, L] inside
+ * (0, 1), and then nothing is drawn and name and t do not count. Equal logits give the same classes on every backend. A class of no probability is never drawn; logits that are NaN give NaN. */
 typedef struct rv_categorical_sample {
     rv_tensor value, log_prob, entropy;
 } rv_categorical_sample;

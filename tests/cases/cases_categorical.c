@@ -65,6 +65,16 @@ static rv_case *add_sample(rv_case_list *list, int used, int64_t rows, int64_t v
     return item;
 }
 
+/* Uniforms that are given; gradients and draws as above. */
+static rv_case *add_given(rv_case_list *list, int used, int64_t rows, int64_t variables, int64_t classes, float unimix) {
+    rv_case *item = add(list, record_sample, used == VALUE ? 1 : 3,
+                        used == VALUE ? "sample_categorical/given_value" : "sample_categorical/given_all", rows, variables, classes, unimix);
+    rv_case_constant(item, rows, variables, RV_CASE_UNIFORM, 0, 1);
+    item->i[1] = used;
+    item->flags = RV_CASE_FREEZE | (used == VALUE ? RV_CASE_EXACT : 0);
+    return item;
+}
+
 static void add_all(rv_case_list *list, int64_t rows, int64_t variables, int64_t classes, float unimix, unsigned flags) {
     static const struct {
         rv_case_record record;
@@ -95,6 +105,9 @@ void rv_cases_categorical(rv_case_list *list) {
         add(list, record_mode, 1, "categorical_mode", shapes[s][0], shapes[s][1], shapes[s][2], 0)->flags =
             RV_CASE_EXACT | RV_CASE_NO_GRADIENT;
     }
+    for (int s = 0; s < 7; s++) add_given(list, VALUE, shapes[s][0], shapes[s][1], shapes[s][2], s % 2 ? 0 : 0.01f);
+    add_given(list, VALUE | LOG_PROB | ENTROPY, 33, 7, 5, 0.01f);
+    add_given(list, VALUE | LOG_PROB | ENTROPY, 2, 1, 1500, 0.01f)->flags |= RV_CASE_TALL; /* more classes than tiles hold */
     for (int used = 1; used < OUTPUTS - 1; used++) add_sample(list, used, 6, 5, 9, 0.01f);
     rv_case *ties = add(list, record_mode, 1, "categorical_mode/ties", 65, 7, 6, 0);
     ties->flags = RV_CASE_EXACT | RV_CASE_NO_GRADIENT;
