@@ -15,7 +15,7 @@
 #include "tests/opencl/calls.h"
 #include "tests/support/allocator.h"
 
-enum { ROWS = 37, COLS = 5, COUNT = ROWS * COLS, DEPTH = 12 };
+enum { ROWS = 37, COLS = 5, COUNT = ROWS * COLS, DEPTH = 3 };
 
 static bool absent; /* no OpenCL device here: every test is skipped */
 
@@ -115,7 +115,7 @@ static void resources_are_read_strictly(void **unused) {
     expect_open("opencl", RV_OK, "opencl:0");
     expect_open("opencl:", RV_OK, "opencl:0");
     expect_open("opencl:0,cache=on,clblast=off", RV_OK, "opencl:0,clblast=off,cache=on");
-    expect_open("opencl:clblast=off", RV_OK, "opencl:0,clblast=off");
+    expect_open("opencl:cache=off", RV_OK, "opencl:0,cache=off");
     expect_open("opencl:999", RV_NO_DEVICE, "the last one is \"opencl:");
     static const char *const wrong[] = {"opencl:x", "opencl:-1", "opencl:0,", "opencl:,0", "opencl:0,clblast=maybe", "opencl:cache", "opencl:99999", "opencl:0 "};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) expect_open(wrong[i], RV_INVALID_ARGUMENT, "is not understood");
@@ -443,6 +443,61 @@ static void every_call_can_fail(void **unused) {
     }
 }
 
+/* ---- CLBlast --------------------------------------------------------------------------------------------------------- */
+
+/* y = transpose(a) b, with K rows each. */
+static int64_t multiply(const char *resource, float *y) {
+    enum { M = 21, N = 34, K = 55 };
+    rv_device *device;
+    rv_array *a, *b, *c;
+    rv_graph *graph;
+    rv_plan *plan;
+    float data[K * N];
+    for (int i = 0; i < K * N; i++) data[i] = (float)(i % 17 - 8); /* sums are whole numbers: exact in any order */
+    assert_ok(rv_device_open(resource, NULL, &device), rv_device_message(device));
+    assert_ok(rv_array_create(device, RV_F32, K, M, "a", &a), rv_array_message(a));
+    assert_ok(rv_array_create(device, RV_F32, K, N, "b", &b), rv_array_message(b));
+    assert_ok(rv_array_create(device, RV_F32, M, N, "c", &c), rv_array_message(c));
+    assert_ok(rv_array_write(a, 0, K, data), rv_array_message(a));
+    assert_ok(rv_array_write(b, 0, K, data), rv_array_message(b));
+    assert_ok(rv_graph_create(device, &graph), "graph");
+    rv_store(c, rv_matmul(rv_read(graph, a), rv_read(graph, b), 1, 0));
+    assert_ok(rv_plan_create(graph, NULL, &plan), rv_plan_message(plan));
+    rv_graph_destroy(graph);
+    rv_plan_report report = {.size = sizeof report};
+    assert_int_equal(rv_plan_report_get(plan, &report), RV_OK);
+    assert_ok(rv_plan_run(plan), rv_plan_message(plan));
+    assert_ok(rv_array_read(c, 0, M, y), rv_array_message(c));
+    rv_plan_destroy(plan);
+    rv_array_destroy(a);
+    rv_array_destroy(b);
+    rv_array_destroy(c);
+    rv_device_close(device);
+    return report.dispatches;
+}
+
+static void products_by_clblast_agree(void **unused) {
+    (void)unused;
+    NEEDS_A_DEVICE;
+    rv_device *device;
+    float ours[21 * 34], theirs[21 * 34];
+    const rv_status status = rv_device_open("opencl:0,clblast=on", NULL, &device);
+    if (status != RV_OK) {
+        assert_status(status, RV_UNSUPPORTED);
+        assert_names(rv_device_message(device), "libclblast1");
+    }
+    rv_device_close(device);
+    if (status != RV_OK) skip();
+    assert_int_equal(multiply("opencl:0", ours), 1);
+    const int64_t kernels = rv_calls[RV_CALL_clCreateKernel];
+    for (int i = 0; i < 2; i++) { /* the second device meets what CLBlast kept of the first */
+        assert_int_equal(multiply("opencl:0,clblast=on", theirs), 1);
+        assert_memory_equal(ours, theirs, sizeof ours);
+    }
+    assert_true(rv_calls[RV_CALL_clCreateKernel] > kernels); /* CLBlast's own */
+    rv_calls_live = 0;                                       /* which it releases by calls that are not counted */
+}
+
 /* ---- the program ----------------------------------------------------------------------------------------------------- */
 
 static int look_for_a_device(void **unused) {
@@ -475,6 +530,7 @@ int main(int argc, char **argv) {
         TEST(a_build_that_fails_shows_the_log),
         TEST(a_lost_device_stays_lost),
         TEST(every_call_can_fail),
+        TEST(products_by_clblast_agree),
     };
     return cmocka_run_group_tests_name("backend_opencl", tests, look_for_a_device, NULL);
 }

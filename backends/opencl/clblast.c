@@ -1,4 +1,4 @@
-/* backends/opencl/clblast.c: CLBlast's single-precision product, loaded where it is installed. */
+/* backends/opencl/clblast.c: CLBlast's single-precision product, loaded at run time. */
 #include "backends/opencl/clblast.h"
 
 #include <dlfcn.h>
@@ -31,11 +31,6 @@ void rv_clblast_close(rv_clblast *clblast) {
     }
     dlclose(clblast->library);
     *clblast = (rv_clblast){.library = NULL};
-}
-
-bool rv_clblast_wins(const rv_gpu_gemm *gemm, bool gpu) {
-    (void)gemm, (void)gpu;
-    return false;
 }
 
 /* ---- calls ------------------------------------------------------------------------------------------- */

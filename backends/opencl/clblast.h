@@ -1,7 +1,11 @@
-/* backends/opencl/clblast.h: CLBlast's single-precision product, loaded where it is installed.
+/* backends/opencl/clblast.h: CLBlast's single-precision product, with the resource string "opencl:N,clblast=on".
  *
  * Its entry points are declared here and looked up at run time, so the module neither needs it to build nor to open.
  * CLBlast keeps compiled kernels for the whole process; one lock stands around every call.
+ *
+ * Off unless asked for: on PoCL 3.1 it takes 1.5 to 3 times as long as our tiles at 1024 x 1024 x 1024 (reverie-bench
+ * --device opencl:0,clblast=on --case matmul/nn), and on a GPU it has not been measured yet. Our kernels also give the same
+ * bits whether a product is enqueued alone or together with others.
  */
 #ifndef RV_BACKENDS_OPENCL_CLBLAST_H
 #define RV_BACKENDS_OPENCL_CLBLAST_H
@@ -32,9 +36,6 @@ typedef struct rv_clblast {
 /* False: not installed, or too old. */
 bool rv_clblast_open(rv_clblast *clblast);
 void rv_clblast_close(rv_clblast *clblast);
-
-/* Whether the product is worth its call on this kind of device. */
-bool rv_clblast_wins(const rv_gpu_gemm *gemm, bool gpu);
 
 /* Bytes of memory that the product needs beside its operands. Both answer like OpenCL calls. */
 cl_int rv_clblast_temporary(rv_clblast *clblast, const rv_gpu_gemm *gemm, cl_command_queue queue, size_t *bytes);

@@ -164,7 +164,7 @@ static rv_status find_device(rv_opencl *cl, rv_error *error) {
 }
 
 static rv_status open_clblast(rv_opencl *cl, rv_error *error) {
-    if (cl->use_clblast == RV_OPENCL_OFF || rv_clblast_open(&cl->clblast) || cl->use_clblast == RV_OPENCL_AUTO) return RV_OK;
+    if (cl->use_clblast != RV_OPENCL_ON || rv_clblast_open(&cl->clblast)) return RV_OK;
     return cl->services.fail(error, RV_UNSUPPORTED, "opencl: clblast=on, but libclblast.so.1 cannot be loaded; install package libclblast1");
 }
 

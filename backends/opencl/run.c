@@ -68,12 +68,6 @@ static rv_status make_kernel(rv_opencl *cl, const rv_gpu_plan *plan, const rv_gp
     return status == RV_OK ? set_arguments(cl, dispatch, scratch, kernel, error) : status;
 }
 
-static bool by_clblast(const rv_opencl *cl, const rv_gpu_gemm *gemm) {
-    if (!gemm->valid || !cl->clblast.library) return false;
-    if (cl->use_clblast != RV_OPENCL_AUTO) return cl->use_clblast == RV_OPENCL_ON;
-    return rv_clblast_wins(gemm, cl->facts.type & CL_DEVICE_TYPE_GPU);
-}
-
 /* ---- a list ------------------------------------------------------------------------------------------------ */
 
 static void release_steps(rv_opencl *cl, rv_steps *steps) {
@@ -101,7 +95,7 @@ static rv_status add_step(rv_opencl *cl, const rv_gpu_plan *plan, const rv_gpu_d
     rv_step *step = &steps->step[steps->count++];
     *step = (rv_step){.first = dispatch->first, .count = dispatch->count, .gemm = dispatch->gemm};
     steps->merged = steps->merged || dispatch->count > 1;
-    if (!by_clblast(cl, &dispatch->gemm)) return make_kernel(cl, plan, dispatch, steps->scratch, step, error);
+    if (!dispatch->gemm.valid || !cl->clblast.library) return make_kernel(cl, plan, dispatch, steps->scratch, step, error);
     size_t bytes = 0;
     const cl_int code = rv_clblast_temporary(&cl->clblast, &dispatch->gemm, cl->queue, &bytes);
     if (code != CL_SUCCESS) return rv_opencl_error(cl, code, "asking CLBlast for its memory", error);

@@ -17,7 +17,7 @@
  *     "null"              does nothing: what is left is the host's own cost
  *     "opencl:0" "cuda:0" GPUs, where the backend is built in
  *     "opencl:0,cache=on" built kernels kept on disk, or not (off); by default unless the driver is PoCL, which keeps its own
- *     "opencl:0,clblast=off" products never, or always (on), by CLBlast; by default where it is faster
+ *     "opencl:0,clblast=on" plain products by CLBlast
  *     "check:RESOURCE"    RESOURCE with no memory reused, every value in a guarded block of
  *                         its own that is poisoned before its first and after its last use
  *     "fault:KIND=N:RESOURCE" RESOURCE whose N-th call of KIND fails; KIND is alloc, upload,
