@@ -26,11 +26,30 @@ typedef struct rv_sizes {
     int64_t size[RV_LAYERS_MAX];
 } rv_sizes;
 
-typedef struct rv_mlp {
+/* One dense layer: activation(RMSNorm(x W + b)), without the norm where it has none. */
+typedef struct rv_layer {
     rv_params *params;
-    int layers, weight[RV_LAYERS_MAX], bias[RV_LAYERS_MAX];
-    int64_t inputs, outputs;
+    int weight, bias, scale; /* scale -1: no norm */
     rv_activation activation;
+} rv_layer;
+
+/* eps of the layers' RMSNorm, as in DreamerV3. */
+#define RV_LAYER_NORM_EPS 1e-4f
+
+/* Weights "name/weight" [inputs, outputs] from a truncated normal (RV_INIT_TRUNCATED; times `outscale`, where 0 starts at
+ * zero), "name/bias" [1, outputs] at 0; a normed one has "name/scale" [1, outputs] at 1 as well. Mistakes are kept by the
+ * set: rv_params_commit answers with them. */
+RV_API rv_layer rv_layer_add(rv_params *params, const char *name, int64_t inputs, int64_t outputs, rv_activation activation,
+                             float outscale);
+RV_API rv_layer rv_layer_add_normed(rv_params *params, const char *name, int64_t inputs, int64_t outputs,
+                                    rv_activation activation);
+
+/* One to four inputs side by side, [B, inputs] together -> [B, outputs]. */
+RV_API rv_tensor rv_layer_forward(rv_graph *graph, const rv_layer *layer, const rv_tensor *inputs, int count);
+
+typedef struct rv_mlp {
+    int layers;
+    rv_layer layer[RV_LAYERS_MAX];
 } rv_mlp;
 
 /* Adds layers inputs -> hidden ... -> outputs named "name/0/weight", "name/0/bias", … (torch.nn.Linear's
@@ -38,6 +57,15 @@ typedef struct rv_mlp {
  * rv_params_commit answers with them. */
 RV_API rv_mlp rv_mlp_add(rv_params *params, const char *name, int64_t inputs, rv_sizes hidden, int64_t outputs,
                          rv_activation activation);
+
+/* The same of normed layers "name/0" … as rv_layer_add_normed adds them and a last layer "name/out" as rv_layer_add does,
+ * without activation (DreamerV3's networks; outscale 1, or 0 for a head that starts at zero). outputs 0: no last layer,
+ * and then there must be a hidden one. */
+RV_API rv_mlp rv_mlp_add_normed(rv_params *params, const char *name, int64_t inputs, rv_sizes hidden, int64_t outputs,
+                                rv_activation activation, float outscale);
+
+/* `count` sizes that are all the same. */
+RV_API rv_sizes rv_sizes_of(int count, int64_t size);
 
 /* One to four inputs side by side, [B, inputs] together -> [B, outputs]. */
 RV_API rv_tensor rv_mlp_forward(rv_graph *graph, const rv_mlp *mlp, const rv_tensor *inputs, int count);
