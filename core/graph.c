@@ -81,16 +81,28 @@ static bool current_label(rv_graph *graph, uint32_t *label) {
 
 /* ---- poison ---- */
 
+static void keep_mistake(rv_graph *graph, rv_status status, const char *op, const char *format, va_list arguments) {
+    if (graph->error.status != RV_OK) return;
+    char text[400];
+    vsnprintf(text, sizeof text, format, arguments);
+    rv_fail(&graph->error, status, "%s%s%s: %s", op, graph->scope[0] ? " at " : "", graph->scope, text);
+}
+
 rv_tensor rv_poison(rv_graph *graph, rv_status status, const char *op, const char *format, ...) {
     if (!graph) return RV_NONE;
-    if (graph->error.status == RV_OK) {
-        char text[400];
-        va_list arguments;
-        va_start(arguments, format);
-        vsnprintf(text, sizeof text, format, arguments);
-        va_end(arguments);
-        rv_fail(&graph->error, status, "%s%s%s: %s", op, graph->scope[0] ? " at " : "", graph->scope, text);
-    }
+    va_list arguments;
+    va_start(arguments, format);
+    keep_mistake(graph, status, op, format, arguments);
+    va_end(arguments);
+    return (rv_tensor){graph, 0};
+}
+
+rv_tensor rv_graph_refuse(rv_graph *graph, rv_status status, const char *what, const char *format, ...) {
+    if (!graph) return RV_NONE;
+    va_list arguments;
+    va_start(arguments, format);
+    keep_mistake(graph, status == RV_OK ? RV_INVALID_ARGUMENT : status, what, format, arguments);
+    va_end(arguments);
     return (rv_tensor){graph, 0};
 }
 

@@ -45,6 +45,11 @@ RV_API void rv_graph_destroy(rv_graph *graph);
 RV_API rv_status rv_graph_status(const rv_graph *graph);
 RV_API const char *rv_graph_message(const rv_graph *graph);
 
+/* For code that records on top of these functions: a mistake of its own, kept as "what: text" if it is the graph's
+ * first. Returns a poisoned tensor. */
+RV_API rv_tensor rv_graph_refuse(rv_graph *graph, rv_status status, const char *what, const char *format, ...)
+    RV_PRINTF(4, 5);
+
 /* Labels for messages and profiles: ops recorded between push and pop carry "outer/inner". */
 RV_API void rv_graph_push(rv_graph *graph, const char *label);
 RV_API void rv_graph_pop(rv_graph *graph);
