@@ -97,12 +97,12 @@ static void add_latent(builder *b, const char *name, int64_t inputs, int layers,
 static bool good_options(builder *b) {
     const rv_rssm_options *o = b->options;
     const char *mistake = NULL;
-    if (o->action_size < 1 || o->token_size < 1) mistake = "(action_size and token_size must be at least 1)";
-    else if (o->deter < 1 || o->hidden < 1 || o->stoch < 1 || o->classes < 1) mistake = "(deter, hidden, stoch and classes must be at least 1)";
-    else if (o->blocks < 1 || o->deter % o->blocks != 0) mistake = "(blocks must divide deter)";
-    else if (o->prior_layers < 1 || o->prior_layers > RV_LAYERS_MAX) mistake = "(prior_layers must be 1 to RV_LAYERS_MAX)";
-    else if (o->posterior_layers < 1 || o->posterior_layers > RV_LAYERS_MAX) mistake = "(posterior_layers must be 1 to RV_LAYERS_MAX)";
-    else if ((unsigned)o->core > RV_CORE_GRU || (unsigned)o->latent > RV_LATENT_GAUSSIAN) mistake = "(no such core or latent)";
+    if (o->action_size < 1 || o->token_size < 1) mistake = "rssm: action_size and token_size must be at least 1";
+    else if (o->deter < 1 || o->hidden < 1 || o->stoch < 1 || o->classes < 1) mistake = "rssm: deter, hidden, stoch and classes must be at least 1";
+    else if (o->blocks < 1 || o->deter % o->blocks != 0) mistake = "rssm: blocks must divide deter";
+    else if (o->prior_layers < 1 || o->prior_layers > RV_LAYERS_MAX) mistake = "rssm: prior_layers must be 1 to RV_LAYERS_MAX";
+    else if (o->posterior_layers < 1 || o->posterior_layers > RV_LAYERS_MAX) mistake = "rssm: posterior_layers must be 1 to RV_LAYERS_MAX";
+    else if ((unsigned)o->core > RV_CORE_GRU || (unsigned)o->latent > RV_LATENT_GAUSSIAN) mistake = "rssm: no such core or latent";
     if (mistake) refuse(b, mistake);
     return !mistake;
 }
