@@ -37,11 +37,15 @@ static void fill_defaults(rv_trainer_options *options) {
 
 /* ---- arrays ---- */
 
+static rv_status upload(rv_trainer *trainer, const rv_transitions *data, int64_t batch, rv_trainer_data *to) {
+    return trainer->sequence ? rv_trainer_upload_sequences(trainer, data, batch, to) : rv_trainer_upload(trainer, data, batch, to);
+}
+
 static rv_status make_validation(rv_trainer *trainer) {
     const rv_transitions *data = trainer->options.validation;
     const int64_t batch = data->steps < trainer->options.validation_batch ? data->steps : trainer->options.validation_batch;
     const float nothing_yet[2] = {1e30f, 0};
-    rv_status status = rv_trainer_upload(trainer, data, batch, &trainer->validation);
+    rv_status status = upload(trainer, data, batch, &trainer->validation);
     if (status == RV_OK) {
         status = rv_trainer_make_array(trainer, RV_F32, 1, trainer->metric_count, "trainer/validation", &trainer->validation_result);
     }
@@ -51,7 +55,7 @@ static rv_status make_validation(rv_trainer *trainer) {
 }
 
 static rv_status make_arrays(rv_trainer *trainer, const rv_transitions *data) {
-    rv_status status = rv_trainer_upload(trainer, data, 0, &trainer->training);
+    rv_status status = upload(trainer, data, 0, &trainer->training);
     if (status == RV_OK) status = rv_trainer_make_array(trainer, RV_F32, 1, 1, "trainer/learning_rate", &trainer->learning_rate);
     if (status == RV_OK) {
         status = rv_trainer_make_array(trainer, RV_F32, RV_METRIC_ROWS, trainer->metric_count, "trainer/metrics", &trainer->metrics);
@@ -81,51 +85,67 @@ static rv_tensor learning_rate(rv_graph *graph, const rv_trainer *trainer, rv_te
     return rate;
 }
 
-/* The metrics side by side, as trainer->metric_name names them. */
-static rv_tensor metric_row(const rv_trainer *trainer, rv_world_model_losses losses, rv_tensor norm) {
-    rv_tensor all[RV_TRAINER_METRICS] = {losses.total, losses.reconstruction, losses.kl, losses.dynamics, losses.reward, norm};
-    int count = 6;
-    if (losses.prediction.graph) all[count++] = losses.prediction;
-    if (losses.continues.graph) all[count++] = losses.continues;
-    return rv_concat_cols(all, trainer->metric_count);
+/* The metrics, as trainer->metric_name names them, that of the gradient's norm left out. */
+static void record_losses(rv_graph *graph, rv_trainer *trainer, const rv_trainer_data *data, rv_tensor index, rv_tensor weight,
+                          rv_tensor state, rv_tensor row[RV_TRAINER_METRICS]) {
+    if (trainer->sequence) {
+        rv_trainer_sequence_losses(graph, trainer, data, index, state, row);
+        return;
+    }
+    rv_world_model_losses losses = rv_trainer_losses(graph, trainer, data, index, weight, state);
+    const rv_tensor always[RV_METRIC_NORM] = {losses.total, losses.reconstruction, losses.kl, losses.dynamics, losses.reward};
+    memcpy(row, always, sizeof always);
+    int count = RV_METRIC_NORM + 1;
+    if (losses.prediction.graph) row[count++] = losses.prediction;
+    if (losses.continues.graph) row[count++] = losses.continues;
 }
 
 static void name_metrics(rv_trainer *trainer) {
-    static const char *const always[] = {"loss", "reconstruction", "kl", "dynamics", "reward", "gradient_norm"};
-    const int count = (int)(sizeof always / sizeof *always);
-    for (int m = 0; m < RV_TRAINER_METRICS; m++) trainer->metric_name[m] = m < count ? always[m] : "";
+    static const char *const transitions[] = {"loss", "reconstruction", "kl", "dynamics", "reward", "gradient_norm"};
+    static const char *const sequences[] = {"loss", "reconstruction", "dyn", "rep", "reward", "gradient_norm", "continue"};
+    const char *const *names = trainer->sequence ? sequences : transitions;
+    const int count = trainer->sequence ? RV_METRIC_NORM + 2 : RV_METRIC_NORM + 1;
+    for (int m = 0; m < RV_TRAINER_METRICS; m++) trainer->metric_name[m] = m < count ? names[m] : "";
     trainer->metric_count = count;
+    if (trainer->sequence) return;
     if (trainer->windows) trainer->metric_name[trainer->metric_count++] = "prediction";
     if (rv_world_model_options_get(trainer->model)->continues) trainer->metric_name[trainer->metric_count++] = "continue";
 }
 
+static void record_step(rv_graph *graph, rv_trainer *trainer, rv_tensor rate, rv_tensor norm) {
+    const rv_sequence_trainer_options *options = &trainer->sequence_options;
+    if (trainer->sequence && options->optimiser == RV_OPTIMISER_LAPROP) rv_params_laprop(graph, trainer->params, rate, &options->laprop);
+    else rv_params_adamw(graph, trainer->params, rate, norm, trainer->options.clip, &trainer->options.adamw);
+}
+
 static void record_training(rv_graph *graph, rv_trainer *trainer) {
-    rv_params *params = rv_world_model_params(trainer->model);
+    rv_params *params = trainer->params;
+    rv_tensor metrics[RV_TRAINER_METRICS];
     rv_tensor state = rv_random_state(graph, trainer->random);
     rv_tensor updates = rv_read(graph, rv_params_updates(params));
     rv_graph_push(graph, "batch");
     rv_tensor index = rv_uniform_index(state, "batch", 0, trainer->options.batch, 1, rv_read(graph, trainer->training.row_count));
     rv_graph_pop(graph);
-    rv_world_model_losses losses =
-        rv_trainer_losses(graph, trainer, &trainer->training, index, kl_weight(graph, trainer, updates), state);
+    record_losses(graph, trainer, &trainer->training, index, kl_weight(graph, trainer, updates), state, metrics);
 
-    rv_params_gradients(graph, params, losses.total, NULL, 0);
+    rv_params_gradients(graph, params, metrics[0], NULL, 0);
     rv_graph_push(graph, "optimiser");
     /* Norm and metrics before the step: rv_watch must see them first. */
-    rv_tensor norm = rv_params_norm(graph, params);
-    rv_tensor row = metric_row(trainer, losses, norm);
+    rv_tensor norm = metrics[RV_METRIC_NORM] = rv_params_norm(graph, params);
+    rv_tensor row = rv_concat_cols(metrics, trainer->metric_count);
     rv_watch(row, trainer->metric_name, trainer->metric_count);
     rv_store_rows(trainer->metrics, row, rv_mod(updates, rv_cast(constant(graph, RV_METRIC_ROWS), RV_I32)));
-    rv_params_adamw(graph, params, learning_rate(graph, trainer, updates), norm, trainer->options.clip, &trainer->options.adamw);
+    record_step(graph, trainer, learning_rate(graph, trainer, updates), norm);
     rv_random_advance(graph, trainer->random);
     rv_graph_pop(graph);
 }
 
 static void record_validation(rv_graph *graph, rv_trainer *trainer) {
     rv_tensor state = rv_random_state(graph, trainer->validation_random);
-    rv_world_model_losses losses = rv_trainer_losses(graph, trainer, &trainer->validation, rv_read(graph, trainer->validation.index),
-                                                     constant(graph, trainer->options.kl_weight), state);
-    rv_store(trainer->validation_result, metric_row(trainer, losses, constant(graph, 0)));
+    rv_tensor metrics[RV_TRAINER_METRICS], index = rv_read(graph, trainer->validation.index);
+    record_losses(graph, trainer, &trainer->validation, index, constant(graph, trainer->options.kl_weight), state, metrics);
+    metrics[RV_METRIC_NORM] = constant(graph, 0);
+    rv_store(trainer->validation_result, rv_concat_cols(metrics, trainer->metric_count));
 }
 
 static rv_status make_plan(rv_trainer *trainer, void (*record)(rv_graph *, rv_trainer *), rv_plan **plan) {
@@ -169,26 +189,36 @@ static rv_status check(rv_trainer *trainer, const rv_transitions *data) {
     return status == RV_OK && options->validation ? check_data(trainer, options->validation) : status;
 }
 
-rv_status rv_trainer_create(rv_world_model *model, const rv_transitions *data, const rv_trainer_options *options, rv_trainer **out) {
-    if (out) *out = NULL;
-    if (!model || !out) return RV_INVALID_ARGUMENT;
-    rv_device *device = rv_world_model_device(model);
-    rv_trainer *trainer = *out = rv_device_resize(device, NULL, sizeof *trainer);
-    if (!trainer) return RV_OUT_OF_MEMORY;
-    *trainer = (rv_trainer){.device = device, .model = model};
-    if (options) memcpy(&trainer->options, options, options->size < sizeof trainer->options ? options->size : sizeof trainer->options);
-    fill_defaults(&trainer->options);
-    trainer->windows = trainer->options.window > 1 || trainer->options.prediction_weight > 0;
-    trainer->flags = trainer->windows || rv_world_model_options_get(model)->continues;
-    if (trainer->options.prediction_weight < 0) trainer->options.prediction_weight = 0;
+rv_trainer *rv_trainer_begin(rv_device *device) {
+    rv_trainer *trainer = rv_device_resize(device, NULL, sizeof *trainer);
+    if (trainer) *trainer = (rv_trainer){.device = device};
+    return trainer;
+}
+
+rv_status rv_trainer_finish(rv_trainer *trainer, const rv_transitions *data) {
     name_metrics(trainer);
-    rv_status status = check(trainer, data);
-    if (status == RV_OK) status = make_arrays(trainer, data);
+    rv_status status = make_arrays(trainer, data);
     if (status == RV_OK) status = make_plan(trainer, record_training, &trainer->plan);
     if (status == RV_OK && trainer->options.validation) status = make_plan(trainer, record_validation, &trainer->validation_plan);
     trainer->options.validation = NULL; /* the caller's, and copied */
     if (status != RV_OK && !trainer->message[0]) rv_trainer_fail(trainer, status, "create", rv_status_text(status));
     return status;
+}
+
+rv_status rv_trainer_create(rv_world_model *model, const rv_transitions *data, const rv_trainer_options *options, rv_trainer **out) {
+    if (out) *out = NULL;
+    if (!model || !out) return RV_INVALID_ARGUMENT;
+    rv_trainer *trainer = *out = rv_trainer_begin(rv_world_model_device(model));
+    if (!trainer) return RV_OUT_OF_MEMORY;
+    trainer->model = model;
+    trainer->params = rv_world_model_params(model);
+    if (options) memcpy(&trainer->options, options, options->size < sizeof trainer->options ? options->size : sizeof trainer->options);
+    fill_defaults(&trainer->options);
+    trainer->windows = trainer->options.window > 1 || trainer->options.prediction_weight > 0;
+    trainer->flags = trainer->windows || rv_world_model_options_get(model)->continues;
+    if (trainer->options.prediction_weight < 0) trainer->options.prediction_weight = 0;
+    rv_status status = check(trainer, data);
+    return status == RV_OK ? rv_trainer_finish(trainer, data) : status;
 }
 
 void rv_trainer_destroy(rv_trainer *trainer) {
@@ -202,7 +232,7 @@ void rv_trainer_destroy(rv_trainer *trainer) {
     rv_random_destroy(gone.validation_random);
     rv_trainer_data_destroy(&gone.training);
     rv_trainer_data_destroy(&gone.validation);
-    rv_array *const arrays[] = {gone.learning_rate, gone.metrics, gone.validation_result, gone.patience};
+    rv_array *const arrays[] = {gone.learning_rate, gone.metrics, gone.offsets, gone.validation_result, gone.patience};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) rv_array_destroy(arrays[i]);
 }
 

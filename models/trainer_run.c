@@ -22,7 +22,7 @@ static void give_metrics(const rv_trainer *trainer, const float *values, rv_metr
 
 /* The weights' own count of updates, for they may have been loaded. */
 static rv_status count_updates(rv_trainer *trainer, int32_t *updates) {
-    rv_array *array = rv_params_updates(rv_world_model_params(trainer->model));
+    rv_array *array = rv_params_updates(trainer->params);
     rv_status status = rv_array_read(array, 0, 1, updates);
     return status == RV_OK ? RV_OK : rv_trainer_fail(trainer, status, "updates", rv_array_message(array));
 }
@@ -153,7 +153,8 @@ const rv_trainer_report *rv_trainer_history(const rv_trainer *trainer, int64_t *
 
 rv_status rv_trainer_checkpoint(rv_trainer *trainer, rv_checkpoint *checkpoint) {
     if (!trainer || !checkpoint) return RV_INVALID_ARGUMENT;
-    rv_status status = rv_world_model_checkpoint(trainer->model, "model/", checkpoint);
+    rv_status status = trainer->sequence ? rv_sequence_model_checkpoint(trainer->sequence, "model/", checkpoint)
+                                         : rv_world_model_checkpoint(trainer->model, "model/", checkpoint);
     if (status == RV_OK) status = rv_checkpoint_add_array(checkpoint, "trainer/random", rv_random_array(trainer->random));
     if (status == RV_OK) status = rv_checkpoint_add_array(checkpoint, "trainer/learning_rate", trainer->learning_rate);
     if (status == RV_OK && trainer->patience) status = rv_checkpoint_add_array(checkpoint, "trainer/patience", trainer->patience);

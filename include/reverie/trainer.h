@@ -10,6 +10,7 @@
  * Batch indices, noise, losses, gradients, clip, AdamW, learning rate, KL warm-up, counters and
  * metrics are all in the plan: a step waits for nothing and reads nothing from the host.
  * rv_trainer_fit is the loop round it: reports, validation, early stop, history, cancelling.
+ * sequence_trainer.h makes the same trainer of a sequence model.
  */
 #ifndef REVERIE_TRAINER_H
 #define REVERIE_TRAINER_H
