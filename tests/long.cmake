@@ -20,6 +20,12 @@ foreach(source ${RV_FUZZ})
   set_tests_properties(suite_${name} PROPERTIES LABELS long TIMEOUT 300 FIXTURES_REQUIRED fuzz)
 endforeach()
 
+# each failure at every call on OpenCL, where that is built; the plain run takes every seventh transfer
+if(TARGET reverie_backend_opencl)
+  add_test(NAME suite_faults_opencl COMMAND test_faults opencl:0 WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/work/faults)
+  set_tests_properties(suite_faults_opencl PROPERTIES LABELS long TIMEOUT 1500)
+endif()
+
 # a hundred kills at random moments, each followed by a resumption
 if(TARGET reverie_program)
   set(folder ${CMAKE_CURRENT_BINARY_DIR}/work/program_kills)

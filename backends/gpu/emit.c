@@ -181,7 +181,8 @@ bool rv_gpu_emit_slices(rv_gpu_text *text, const char *name, const rv_gpu_call *
     return !text->failed;
 }
 
-/* Calls of one function follow one another and share its code. */
+/* Calls of one function follow one another and share its code. The functions stand in one chain of else: branches with
+ * barriers that come one behind the other never end on PoCL. */
 bool rv_gpu_emit_together(rv_gpu_text *text, const char *name, const rv_gpu_call *calls, int count, int buffers) {
     begin_kernel(text, name, calls, count, buffers);
     int64_t groups = 0;
@@ -190,7 +191,7 @@ bool rv_gpu_emit_together(rv_gpu_text *text, const char *name, const rv_gpu_call
         for (same = i + 1; same < count && calls[same].stage->function == function;) same++;
         int64_t end = groups;
         for (int k = i; k < same; k++) end += rv_gpu_stage_groups(calls[k].stage);
-        rv_gpu_text_add(text, "if (GROUP >= %lld && GROUP < %lld) {\nrv_args args;\nrv_bases bases;\nint group;\n", (long long)groups, (long long)end);
+        rv_gpu_text_add(text, "%sif (GROUP < %lld) {\nrv_args args;\nrv_bases bases;\nint group;\n", i > 0 ? "else " : "", (long long)end);
         for (int k = i; k < same; k++) {
             rv_gpu_text_add(text, "%sif (GROUP < %lld) {\n", k > i ? "else " : "", (long long)(groups + rv_gpu_stage_groups(calls[k].stage)));
             add_args(text, "own_args", &calls[k].args);
