@@ -103,6 +103,10 @@ int rv_params_add(rv_params *params, const char *name, int64_t rows, int64_t col
     return (int)params->count++;
 }
 
+int rv_params_refuse(rv_params *params, const char *name, const char *why) {
+    return params ? refuse(params, RV_INVALID_ARGUMENT, name, why ? why : "") : -1;
+}
+
 void rv_params_values_only(rv_params *params) {
     if (params && !params->committed) params->values_only = true;
 }
@@ -383,21 +387,39 @@ rv_tensor rv_params_laprop(rv_graph *graph, rv_params *params, rv_tensor lr, con
     return rv_global_norm(rv_slice_cols(in[6], 1, 1));
 }
 
-static bool equal_layout(const rv_params *a, const rv_params *b) {
-    if (a->count != b->count) return false;
-    for (uint32_t i = 0; i < a->count; i++) {
-        if (a->weights[i].rows != b->weights[i].rows || a->weights[i].cols != b->weights[i].cols) return false;
+/* Weights of the same shapes as target's, one after the other from `first` on: then they lie alike in memory. */
+static bool has_run(const rv_params *source, uint32_t first, const rv_params *target) {
+    if (target->count > source->count - first) return false;
+    for (uint32_t i = 0; i < target->count; i++) {
+        const rv_weight *a = &source->weights[first + i], *b = &target->weights[i];
+        if (a->rows != b->rows || a->cols != b->cols) return false;
     }
     return true;
 }
 
+static void record_ema(rv_graph *graph, rv_params *target, rv_params *source, uint32_t first, float rate) {
+    rv_array *to = target->parts[RV_VALUE], *from = source->parts[RV_VALUE];
+    rv_tensor part = rv_read_part(graph, from, source->weights[first].offset, 1, target->padded);
+    rv_store(to, rv_ema(rv_read(graph, to), part, rate));
+}
+
 void rv_params_ema(rv_graph *graph, rv_params *target, rv_params *source, float rate) {
     if (!recordable(graph, target, "rv_params_ema") || !recordable(graph, source, "rv_params_ema")) return;
-    if (!equal_layout(target, source)) {
+    if (target->count != source->count || !has_run(source, 0, target)) {
         rv_poison(graph, RV_SHAPE_MISMATCH, "rv_params_ema", "the sets differ: %u and %u weights, %lld and %lld floats",
                   target->count, source->count, (long long)target->size, (long long)source->size);
         return;
     }
-    rv_array *array = target->parts[RV_VALUE];
-    rv_store(array, rv_ema(rv_read(graph, array), rv_read(graph, source->parts[RV_VALUE]), rate));
+    record_ema(graph, target, source, 0, rate);
+}
+
+void rv_params_ema_part(rv_graph *graph, rv_params *target, rv_params *source, int first, float rate) {
+    static const char *const who = "rv_params_ema_part";
+    if (!recordable(graph, target, who) || !recordable(graph, source, who)) return;
+    if (!has(source, first) || !has_run(source, (uint32_t)first, target)) {
+        rv_poison(graph, RV_SHAPE_MISMATCH, who, "the source's weights from %d of %u on are not shaped as the target's %u",
+                  first, source->count, target->count);
+        return;
+    }
+    record_ema(graph, target, source, (uint32_t)first, rate);
 }

@@ -42,6 +42,9 @@ RV_API const char *rv_params_message(const rv_params *params);
  * after the commit); the first mistake is kept and rv_params_commit answers with it. */
 RV_API int rv_params_add(rv_params *params, const char *name, int64_t rows, int64_t cols, rv_init init, float scale);
 
+/* For code that adds weights: keeps a mistake of its own about `name` as rv_params_add keeps one. Returns -1. */
+RV_API int rv_params_refuse(rv_params *params, const char *name, const char *why);
+
 /* Before the commit: the set holds values alone, neither gradient nor moments. It computes, and cannot be trained. */
 RV_API void rv_params_values_only(rv_params *params);
 
@@ -102,6 +105,9 @@ RV_API rv_tensor rv_params_laprop(rv_graph *graph, rv_params *params, rv_tensor 
 
 /* Records target <- target + rate * (source - target) over a whole set of equal layout. */
 RV_API void rv_params_ema(rv_graph *graph, rv_params *target, rv_params *source, float rate);
+
+/* The same where the target follows a part of the source: as many weights of the same shapes, from index `first` on. */
+RV_API void rv_params_ema_part(rv_graph *graph, rv_params *target, rv_params *source, int first, float rate);
 
 #ifdef __cplusplus
 }

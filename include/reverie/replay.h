@@ -99,7 +99,8 @@ RV_API rv_replay_batch rv_replay_sample(rv_graph *graph, rv_replay *replay, rv_t
 RV_API void rv_replay_write(rv_graph *graph, rv_replay *replay, int field, rv_tensor rows, rv_tensor value);
 
 /* ---- from the host ------------------------------------------------------------------------------------------------
- * These wait. Where a device or its memory fails the oldest rows may be gone; after any other error nothing has changed. */
+ * These wait. Where a device or its memory fails the oldest rows may be gone; after any other error nothing has
+ * changed. */
 
 /* Appends `count` rows to every stream: value[i] [count * streams, cols] in the field's type, time-major as recorded
  * rows are; NULL: zeros. Errors: INVALID_ARGUMENT, NON_FINITE (the message names field and row). */
