@@ -10,6 +10,7 @@
 #include "reverie/params.h"
 #include "reverie/plan.h"
 #include "reverie/random.h"
+#include "reverie/sequence_model.h"
 #include "reverie/trainer.h"
 #include "tests/support/case_run.h"
 
@@ -52,7 +53,7 @@ double bench_copy_rate(int threads, double bytes);
 const char *bench_ceiling_isa(void); /* "avx512", "avx2", "baseline" */
 int bench_cores(void);
 
-/* ---- workloads.c, train_step.c: the work that peers do too ------------------------------------- */
+/* ---- workloads.c, train_step.c, rssm.c: the work that peers do too ------------------------------------- */
 
 enum { BENCH_MAX_ARRAYS = 128 };
 
@@ -65,6 +66,7 @@ typedef struct bench_workload {
     rv_random *random;
     rv_world_model *model; /* train_step's, with its trainer, whose plan it is then */
     rv_trainer *trainer;
+    rv_sequence_model *sequence_model; /* the RSSM's */
     rv_plan *plan;
     double flops, bytes; /* the least that the task takes, a run */
     int64_t launches, dispatches;
@@ -97,6 +99,10 @@ bool bench_workload_plan(bench_workload *workload, rv_graph *graph); /* makes th
 
 void bench_train_step(bench_workload *workload);
 void bench_train_step_results(bench_workload *workload); /* after the first run: losses, gradients, new weights */
+
+/* size: sequences (states), steps. */
+void bench_rssm_observe(bench_workload *workload, const int64_t *size); /* losses and gradients */
+void bench_rssm_imagine(bench_workload *workload, const int64_t *size);
 
 /* ---- gate.c: no time without the right result ---------------------------------------------------- */
 

@@ -173,14 +173,15 @@ static int find_workload(const char *name) {
     return -1;
 }
 
-static void bench_workload_case(session *session, const char *name, rv_device *device, bool gate) {
+/* Workload `of`, under a name of its own. */
+static void bench_workload_case(session *session, const char *name, const char *of, rv_device *device, bool gate) {
     if (!wanted(session, name)) return;
     if (session->options.list) {
         puts(name);
         return;
     }
     char why[640] = "out of memory";
-    int index = find_workload(TRAIN_STEP);
+    int index = find_workload(of);
     bench_workload *workload = bench_workload_create(index, device);
     bool fine = workload && !workload->error[0];
     if (workload) snprintf(why, sizeof why, "%s", workload->error);
@@ -200,7 +201,7 @@ static void bench_host(session *session) {
     if (!wanted(session, NULL_REPLAY)) return;
     rv_device *null_device = NULL;
     if (session->options.list || rv_device_open("null", NULL, &null_device) == RV_OK) {
-        bench_workload_case(session, NULL_REPLAY, null_device, false);
+        bench_workload_case(session, NULL_REPLAY, TRAIN_STEP, null_device, false);
     } else {
         fail(session, NULL_REPLAY, null_device ? rv_device_message(null_device) : "out of memory");
     }
@@ -244,7 +245,8 @@ static int run_all(session *session) {
     }
     bench_cases(session);
     bench_packed_products(session);
-    bench_workload_case(session, TRAIN_STEP, session->device, true);
+    static const char *const workloads[] = {TRAIN_STEP, "rssm_observe/size1m_b16_t64", "rssm_imagine/size1m_b1024_h15"};
+    for (int i = 0; i < 3; i++) bench_workload_case(session, workloads[i], workloads[i], session->device, true);
     bench_host(session);
     if (session->options.list) return 0;
     if (session->json) fprintf(session->json, "],\n\"failed\": %d,\n", session->failed);
