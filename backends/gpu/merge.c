@@ -203,6 +203,16 @@ static rv_status emit_together(rv_merged *merged, int64_t first, int64_t last, r
     return finish(merged, "together", emitted, &text, first, last, groups, plan, error);
 }
 
+/* A function with barriers beside others with barriers: not on every device. */
+static bool may_join(const rv_merged *merged, rv_gpu_function function) {
+    if (!merged->gpu->no_barrier_branches || rv_gpu_functions[function].scratch == 0) return true;
+    for (int i = 0; i < merged->count; i++) {
+        const rv_gpu_function other = merged->calls[i].stage->function;
+        if (other != function && rv_gpu_functions[other].scratch > 0) return false;
+    }
+    return true;
+}
+
 /* Independent launches: all their first stages at once, then all second ones. [first, last) has at most MAX_CALLS. */
 static rv_status lower_together(rv_merged *merged, const rv_launch *launches, int64_t first, int64_t last, rv_gpu_plan *plan, rv_error *error) {
     size_t scratch = 0, base[MAX_CALLS];
@@ -223,14 +233,17 @@ static rv_status lower_together(rv_merged *merged, const rv_launch *launches, in
     rv_status status = RV_OK;
     for (int level = 0; level < most && status == RV_OK; level++) {
         start(merged);
-        for (int64_t i = first; i < last && status == RV_OK; i++) {
-            const rv_gpu_stages *stages = &merged->stages[i - first];
-            if (level >= stages->count || rv_gpu_stage_groups(&stages->stage[level]) == 0) continue;
-            if (add_call(merged, &stages->stage[level], base[i - first], i)) continue;
-            status = emit_together(merged, first, last, plan, error); /* full */
-            start(merged);
-            if (status == RV_OK && !add_call(merged, &stages->stage[level], base[i - first], i)) {
-                status = merged->gpu->services->fail(error, RV_TOO_LARGE, "%s: more than 2^31 - 1 rows, columns or parts; split it", launches[i].label);
+        /* by functions, as calls of one function share its code */
+        for (int f = 0; f < RV_GPU_FUNCTIONS; f++) {
+            for (int64_t i = first; i < last && status == RV_OK; i++) {
+                const rv_gpu_stage *stage = &merged->stages[i - first].stage[level];
+                if (level >= merged->stages[i - first].count || (int)stage->function != f || rv_gpu_stage_groups(stage) == 0) continue;
+                if (may_join(merged, stage->function) && add_call(merged, stage, base[i - first], i)) continue;
+                status = emit_together(merged, first, last, plan, error);
+                start(merged);
+                if (status == RV_OK && !add_call(merged, stage, base[i - first], i)) {
+                    status = merged->gpu->services->fail(error, RV_TOO_LARGE, "%s: more than 2^31 - 1 rows, columns or parts; split it", launches[i].label);
+                }
             }
         }
         if (status == RV_OK) status = emit_together(merged, first, last, plan, error);
