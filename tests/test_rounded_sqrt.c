@@ -18,7 +18,9 @@ static uint32_t bits_of(float x) {
 }
 
 static int units; /* by which the near root is off */
-static float near_sqrt(float x) { return x > 0 && isfinite(x) ? float_of(bits_of(sqrtf(x)) + (uint32_t)units) : sqrtf(x); }
+static float near_sqrt(float x) {
+    return x > 0 && isfinite(x) ? float_of(bits_of(sqrtf(x)) + (uint32_t)units) : sqrtf(x);
+}
 
 #define DEVICE static inline __attribute__((always_inline))
 #define FMA(a, b, c) __builtin_fmaf(a, b, c)

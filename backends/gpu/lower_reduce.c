@@ -20,9 +20,9 @@ static void over_chunks(rv_gpu_stage *stage, int64_t chunks, int64_t size) {
 
 /* ---- rows -------------------------------------------------------------------------------------------------- */
 
-RV_GPU_LOWERING(reduce_cols) { return (void)gpu, (void)slices, rv_gpu_lower_by_teams(launch, stages, RV_GPU_reduce_cols); }
-RV_GPU_LOWERING(softmax) { return (void)gpu, (void)slices, rv_gpu_lower_by_teams(launch, stages, RV_GPU_softmax); }
-RV_GPU_LOWERING(softmax_backward) { return (void)gpu, (void)slices, rv_gpu_lower_by_teams(launch, stages, RV_GPU_softmax_backward); }
+RV_GPU_BY_TEAMS(reduce_cols)
+RV_GPU_BY_TEAMS(softmax)
+RV_GPU_BY_TEAMS(softmax_backward)
 
 /* ---- all, and columns ---------------------------------------------------------------------------------------- */
 
@@ -55,8 +55,8 @@ static float divisor(const rv_launch *launch, int64_t count) {
 }
 
 RV_GPU_LOWERING(reduce_all) {
-    const rv_operand *x = &launch->input[0];
-    return (void)gpu, !slices && fold_whole(launch, stages, (whole_fold){.divisor = divisor(launch, x->rows * x->cols)});
+    const int64_t count = launch->input[0].rows * launch->input[0].cols;
+    return (void)gpu, !slices && fold_whole(launch, stages, (whole_fold){.divisor = divisor(launch, count)});
 }
 
 RV_GPU_LOWERING(global_norm) {
@@ -133,7 +133,7 @@ RV_GPU_LOWERING(extreme_backward) {
     return true;
 }
 
-/* ---- quantile ----------------------------------------------------------------------------------------------------- */
+/* ---- quantile ----------------------------------------------------------------------------------------------- */
 
 /* Which elements it lies between is known here, in double as everywhere; the device only selects them. */
 RV_GPU_LOWERING(quantile) {

@@ -6,9 +6,15 @@
 
 #define RV_GPU_LOWERING(name) bool rv_gpu_lower_##name(const rv_gpu *gpu, const rv_launch *launch, bool slices, rv_gpu_stages *stages)
 
-/* What most lowerings are, in lower.c: elementwise; a team a row of the first input. */
+/* What most lowerings are: elementwise; a team a row of the first input (lower.c). */
 bool rv_gpu_lower_by_elements(const rv_launch *launch, bool slices, rv_gpu_stages *stages, rv_gpu_function function);
 bool rv_gpu_lower_by_teams(const rv_launch *launch, rv_gpu_stages *stages, rv_gpu_function function);
+
+/* For an op that is called as its function is. */
+#define RV_GPU_BY_ELEMENTS(name) \
+    RV_GPU_LOWERING(name) { return (void)gpu, rv_gpu_lower_by_elements(launch, slices, stages, RV_GPU_##name); }
+#define RV_GPU_BY_TEAMS(name) \
+    RV_GPU_LOWERING(name) { return (void)gpu, (void)slices, rv_gpu_lower_by_teams(launch, stages, RV_GPU_##name); }
 
 /* lower_map.c */
 RV_GPU_LOWERING(map1);

@@ -104,5 +104,13 @@ void rv_cases_reduce(rv_case_list *list) {
             item->f[0] = q[k];
             item->flags = RV_CASE_EXACT | RV_CASE_NO_GRADIENT;
         }
+        item = rv_case_add(list, record_quantile, 1, "quantile/q%g/tall", (double)q[k]);
+        rv_case_value(item, 3001, 33);
+        item->f[0] = q[k];
+        item->flags = RV_CASE_EXACT | RV_CASE_NO_GRADIENT | RV_CASE_TALL;
+        item = rv_case_add(list, record_quantile, 1, "quantile/q%g/ties", (double)q[k]);
+        rv_case_values(item, 65, 130, RV_CASE_WHOLE, -2, 2);
+        item->f[0] = q[k];
+        item->flags = RV_CASE_EXACT | RV_CASE_NO_GRADIENT;
     }
 }
