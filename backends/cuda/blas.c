@@ -6,6 +6,7 @@
 #include "backends/cuda/cuda.h"
 
 #include <limits.h>
+#include <stdio.h>
 
 /* Multiply-adds from which a product goes to the library. An estimate, not yet measured: below it the launch costs
  * as much as the work, and our kernels are fused with what follows. */
@@ -14,7 +15,13 @@ static const double large_product = 1 << 22;
 /* What NVIDIA recommends for compute capability 9.0; more than enough for older ones. */
 enum { WORKSPACE_BYTES = 32 << 20 };
 
-static void say(rv_cuda *cuda, const char *text) { cuda->services.log(cuda->services.user, RV_LOG_INFO, text); }
+/* Said once: from now on our kernels do everything. */
+static void do_without(rv_cuda *cuda, const char *why) {
+    char text[256];
+    snprintf(text, sizeof text, "cuda:%d: %s; reverie's own kernels do large products, too", cuda->ordinal, why);
+    cuda->services.log(cuda->services.user, RV_LOG_INFO, text);
+    cuda->blas.products = RV_CUDA_PRODUCTS_OURS;
+}
 
 static rv_status check_blas(rv_cuda *cuda, unsigned result, const char *call, rv_error *error) {
     if (result == 0) return RV_OK;
@@ -33,7 +40,12 @@ static rv_status check_blas(rv_cuda *cuda, unsigned result, const char *call, rv
 
 static rv_status start(rv_cuda *cuda, rv_error *error) {
     rv_cuda_blas *blas = &cuda->blas;
-    rv_status status = BLAS(cuda, error, cublasCreate_v2, &blas->handle);
+    const unsigned created = blas->entries.cublasCreate_v2(&blas->handle);
+    if (created == 1) { /* CUBLAS_STATUS_NOT_INITIALIZED: a library and a driver that do not fit each other */
+        do_without(cuda, "cuBLAS is there but does not start with this driver");
+        return RV_OK;
+    }
+    rv_status status = check_blas(cuda, created, "cublasCreate_v2", error);
     if (status == RV_OK) status = BLAS(cuda, error, cublasSetMathMode, blas->handle, RV_CUBLAS_PEDANTIC_MATH);
     if (status == RV_OK) status = BLAS(cuda, error, cublasSetAtomicsMode, blas->handle, RV_CUBLAS_ATOMICS_NOT_ALLOWED);
     if (status == RV_OK) status = rv_cuda_memory(cuda, WORKSPACE_BYTES, &blas->workspace, error);
@@ -42,10 +54,9 @@ static rv_status start(rv_cuda *cuda, rv_error *error) {
 }
 
 static rv_status open_library(rv_cuda *cuda, rv_error *error) {
-    if (cuda->blas.handle || cuda->blas.tried) return RV_OK;
+    if (cuda->blas.handle) return RV_OK;
     if (!cuda->blas.entries.library && !rv_cuda_load_cublas(&cuda->blas.entries)) {
-        cuda->blas.tried = true;
-        say(cuda, "cuda: no cuBLAS (libcublas.so.13, .12 or .11): reverie's own kernels do large products, too; the CUDA toolkit has it");
+        do_without(cuda, "no cuBLAS (libcublas.so.13, .12 or .11; the CUDA toolkit has it)");
         return RV_OK;
     }
     return start(cuda, error);

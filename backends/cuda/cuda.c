@@ -80,11 +80,6 @@ static rv_status start_driver(const rv_services *services, rv_cuda_driver *drive
     return status;
 }
 
-static int attribute(const rv_cuda_driver *driver, CUdevice device, rv_cu_choice which) {
-    int value = 0;
-    return driver->cuDeviceGetAttribute(&value, which, device) == RV_CU_SUCCESS ? value : 0;
-}
-
 /* ---- what the lowering is told ------------------------------------------------------------------------------- */
 
 /* float32 lanes of a multiprocessor, by architecture. */
@@ -92,31 +87,40 @@ static int lanes_of(int arch) { return arch == 75 || arch == 80 ? 64 : 128; }
 
 /* Estimates, not yet measured on hardware; with the figures of an H100 (132 multiprocessors at 1.98 GHz) they give
  * 507 GFLOP/s and 47 GB/s a multiprocessor. Only the choice of what is merged depends on them, never a result. */
-static void describe(rv_cuda *cuda) {
-    const double clock = 1e3 * attribute(&cuda->driver, cuda->device, RV_CU_ATTRIBUTE_CLOCK_KHZ);
-    const double hertz = clock > 0 ? clock : 1.5e9;
+static void describe(rv_cuda *cuda, int units, int clock_khz, int shared_bytes) {
+    const double hertz = clock_khz > 0 ? 1e3 * clock_khz : 1.5e9; /* newer drivers may not say */
     cuda->gpu = (rv_gpu){.services = &cuda->services,
                          .dialect = rv_gpu_text_dialect_cuda,
-                         .units = attribute(&cuda->driver, cuda->device, RV_CU_ATTRIBUTE_MULTIPROCESSORS),
+                         .units = units > 0 ? units : 1,
                          .launch_seconds = 2e-6, /* a small kernel as a node of a graph */
                          .unit_flops = 2.0 * lanes_of(10 * cuda->major + cuda->minor) * hertz,
                          .unit_bandwidth = 24.0 * hertz, /* bytes a clock from the L2 cache */
-                         .local_bytes = (size_t)attribute(&cuda->driver, cuda->device, RV_CU_ATTRIBUTE_SHARED_BYTES)};
-    if (cuda->gpu.units < 1) cuda->gpu.units = 1;
+                         .local_bytes = (size_t)shared_bytes};
 }
 
 static rv_status look_at_device(rv_cuda *cuda, rv_error *error) {
+    int units = 0, clock_khz = 0, shared_bytes = 0;
+    const struct {
+        rv_cu_choice attribute;
+        int *value;
+    } wanted[] = {{RV_CU_ATTRIBUTE_MAJOR, &cuda->major},
+                  {RV_CU_ATTRIBUTE_MINOR, &cuda->minor},
+                  {RV_CU_ATTRIBUTE_MULTIPROCESSORS, &units},
+                  {RV_CU_ATTRIBUTE_CLOCK_KHZ, &clock_khz},
+                  {RV_CU_ATTRIBUTE_SHARED_BYTES, &shared_bytes}};
     rv_status status = RV_CUDA_CALL(cuda, error, cuDeviceGet, &cuda->device, cuda->ordinal);
     if (status == RV_OK) status = RV_CUDA_CALL(cuda, error, cuDeviceGetName, cuda->device_name, sizeof cuda->device_name, cuda->device);
+    if (status == RV_OK) status = RV_CUDA_CALL(cuda, error, cuDeviceTotalMem_v2, &cuda->memory_bytes, cuda->device);
     if (status == RV_OK) status = RV_CUDA_CALL(cuda, error, cuDriverGetVersion, &cuda->cuda_version);
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted && status == RV_OK; i++) {
+        status = RV_CUDA_CALL(cuda, error, cuDeviceGetAttribute, wanted[i].value, wanted[i].attribute, cuda->device);
+    }
     if (status != RV_OK) return status;
-    cuda->major = attribute(&cuda->driver, cuda->device, RV_CU_ATTRIBUTE_MAJOR);
-    cuda->minor = attribute(&cuda->driver, cuda->device, RV_CU_ATTRIBUTE_MINOR);
     if (10 * cuda->major + cuda->minor < LOWEST_ARCH) {
         return cuda->services.fail(error, RV_UNSUPPORTED, "cuda:%d: %s has compute capability %d.%d; 7.5 (Turing) is the lowest",
                                    cuda->ordinal, cuda->device_name, cuda->major, cuda->minor);
     }
-    describe(cuda);
+    describe(cuda, units, clock_khz, shared_bytes);
     return RV_OK;
 }
 
@@ -230,15 +234,19 @@ static rv_status cuda_open(const rv_services *services, const char *text, rv_err
 static void cuda_caps(void *state, rv_caps *caps) {
     const rv_cuda *cuda = state;
     static const char *const products[] = {"", ",cublas=off", ",cublas=always"};
-    size_t total = 0;
-    cuda->driver.cuDeviceTotalMem_v2(&total, cuda->device);
-    *caps = (rv_caps){.largest_allocation = total,
+    *caps = (rv_caps){.largest_allocation = cuda->memory_bytes,
                       .alignment = ALIGNMENT,
                       .element_bytes = {sizeof(float), sizeof(int32_t), sizeof(uint8_t)},
                       .regions = true};
     snprintf(caps->name, sizeof caps->name, "cuda:%d%s", cuda->ordinal, products[cuda->blas.products]);
     snprintf(caps->description, sizeof caps->description, "%.100s, sm_%d%d, %d multiprocessors, %zu MiB, CUDA %d.%d", cuda->device_name,
-             cuda->major, cuda->minor, cuda->gpu.units, total >> 20, cuda->cuda_version / 1000, cuda->cuda_version % 1000 / 10);
+             cuda->major, cuda->minor, cuda->gpu.units, cuda->memory_bytes >> 20, cuda->cuda_version / 1000, cuda->cuda_version % 1000 / 10);
+}
+
+/* 0 where the driver does not say. */
+static int attribute(const rv_cuda_driver *driver, CUdevice device, rv_cu_choice which) {
+    int value = 0;
+    return driver->cuDeviceGetAttribute(&value, which, device) == RV_CU_SUCCESS ? value : 0;
 }
 
 static void fill_info(const rv_cuda_driver *driver, CUdevice device, int index, rv_device_info *info) {

@@ -24,11 +24,12 @@ typedef struct rv_cuda_module {
     uint64_t used; /* when it was last asked for */
 } rv_cuda_module;
 
-/* Uploads go through page-locked memory in turns: one half is filled while the device may still read the other. */
-enum { RV_CUDA_STAGES = 2, RV_CUDA_STAGE_BYTES = 1 << 18 };
+/* Copies go through page-locked memory, so that none is ever under way from or to the caller's. Uploads fill two
+ * parts in turns, one while the device may still read the other; downloads have the third. */
+enum { RV_CUDA_STAGES = 2, RV_CUDA_STAGE_BYTES = 1 << 20 };
 typedef struct rv_cuda_staging {
-    char *memory; /* RV_CUDA_STAGES * RV_CUDA_STAGE_BYTES */
-    CUevent left[RV_CUDA_STAGES]; /* recorded when a half is full */
+    char *memory; /* (RV_CUDA_STAGES + 1) * RV_CUDA_STAGE_BYTES */
+    CUevent left[RV_CUDA_STAGES]; /* recorded when a part is full */
     int stage;
     size_t filled;
 } rv_cuda_staging;
@@ -40,7 +41,6 @@ typedef struct rv_cuda_blas {
     cublasHandle_t handle;
     CUdeviceptr workspace;
     rv_cuda_products products; /* which products the library does */
-    bool tried;
 } rv_cuda_blas;
 
 typedef struct rv_cuda {
@@ -53,6 +53,7 @@ typedef struct rv_cuda {
     CUdevice device;
     int ordinal, major, minor, cuda_version;
     char device_name[128];
+    size_t memory_bytes;
     bool retained; /* context is the device's primary one; else the host program's, as is stream */
     CUcontext context;
     CUstream stream;  /* everything runs in it, in order */

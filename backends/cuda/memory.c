@@ -112,7 +112,7 @@ void *rv_cuda_native(void *state, rv_buffer *buffer) {
 rv_status rv_cuda_staging_open(rv_cuda *cuda, rv_error *error) {
     rv_cuda_staging *staging = &cuda->staging;
     void *memory = NULL;
-    rv_status status = RV_CUDA_CALL(cuda, error, cuMemHostAlloc, &memory, RV_CUDA_STAGES * (size_t)RV_CUDA_STAGE_BYTES, 0);
+    rv_status status = RV_CUDA_CALL(cuda, error, cuMemHostAlloc, &memory, (RV_CUDA_STAGES + 1) * (size_t)RV_CUDA_STAGE_BYTES, 0);
     staging->memory = memory;
     for (int i = 0; i < RV_CUDA_STAGES && status == RV_OK; i++) {
         status = RV_CUDA_CALL(cuda, error, cuEventCreate, &staging->left[i], RV_CU_EVENT_DISABLE_TIMING);
@@ -129,7 +129,7 @@ void rv_cuda_staging_close(rv_cuda *cuda) {
     *staging = (rv_cuda_staging){0};
 }
 
-/* Goes on to the next half when `bytes` do not fit behind what is filled; waits where the device still reads it. */
+/* Goes on to the next part when `bytes` do not fit behind what is filled; waits where the device still reads it. */
 static rv_status make_room(rv_cuda *cuda, size_t bytes, rv_error *error) {
     rv_cuda_staging *staging = &cuda->staging;
     if (bytes <= RV_CUDA_STAGE_BYTES - staging->filled) return RV_OK;
@@ -143,16 +143,25 @@ static rv_status make_room(rv_cuda *cuda, size_t bytes, rv_error *error) {
     return RV_OK;
 }
 
-static rv_status upload_staged(rv_cuda *cuda, CUdeviceptr to, const void *data, size_t bytes, rv_error *error) {
+static rv_status upload_piece(rv_cuda *cuda, CUdeviceptr to, const void *data, size_t bytes, rv_error *error) {
     rv_cuda_staging *staging = &cuda->staging;
     const rv_status status = make_room(cuda, bytes, error);
     if (status != RV_OK) return status;
     char *from = staging->memory + (size_t)staging->stage * RV_CUDA_STAGE_BYTES + staging->filled;
     memcpy(from, data, bytes);
     staging->filled += (bytes + 63) / 64 * 64;
-    if (staging->filled > RV_CUDA_STAGE_BYTES) staging->filled = RV_CUDA_STAGE_BYTES;
     return RV_CUDA_CALL(cuda, error, cuMemcpyHtoDAsync_v2, to, from, bytes, cuda->stream);
 }
+
+static rv_status download_piece(rv_cuda *cuda, void *data, CUdeviceptr from, size_t bytes, rv_error *error) {
+    char *to = cuda->staging.memory + RV_CUDA_STAGES * (size_t)RV_CUDA_STAGE_BYTES;
+    rv_status status = RV_CUDA_CALL(cuda, error, cuMemcpyDtoHAsync_v2, to, from, bytes, cuda->stream);
+    if (status == RV_OK) status = RV_CUDA_CALL(cuda, error, cuStreamSynchronize, cuda->stream);
+    if (status == RV_OK) memcpy(data, to, bytes);
+    return status;
+}
+
+static size_t piece_of(size_t bytes) { return bytes < RV_CUDA_STAGE_BYTES ? bytes : RV_CUDA_STAGE_BYTES; }
 
 /* ---- copies -------------------------------------------------------------------------------------------------- */
 
@@ -177,14 +186,12 @@ rv_status rv_cuda_upload(void *state, rv_buffer *buffer, rv_dtype dtype, size_t 
     CUdeviceptr to;
     rv_status status = locate(cuda, buffer, element_bytes(dtype), offset, count, error, &to);
     if (status != RV_OK || count == 0) return status;
-    const size_t bytes = count * element_bytes(dtype);
     status = rv_cuda_enter(cuda, error);
     if (status != RV_OK) return status;
-    if (bytes <= RV_CUDA_STAGE_BYTES) {
-        status = upload_staged(cuda, to, data, bytes, error);
-    } else { /* waits, as the caller's memory may change afterwards */
-        status = RV_CUDA_CALL(cuda, error, cuMemcpyHtoDAsync_v2, to, data, bytes, cuda->stream);
-        if (status == RV_OK) status = RV_CUDA_CALL(cuda, error, cuStreamSynchronize, cuda->stream);
+    const char *at = data;
+    for (size_t left = count * element_bytes(dtype), bytes; left > 0 && status == RV_OK; left -= bytes, at += bytes, to += bytes) {
+        bytes = piece_of(left);
+        status = upload_piece(cuda, to, at, bytes, error);
     }
     rv_cuda_leave(cuda);
     return status;
@@ -198,8 +205,11 @@ rv_status rv_cuda_download(void *state, rv_buffer *buffer, rv_dtype dtype, size_
     if (status != RV_OK || count == 0) return status;
     status = rv_cuda_enter(cuda, error);
     if (status != RV_OK) return status;
-    status = RV_CUDA_CALL(cuda, error, cuMemcpyDtoHAsync_v2, data, from, count * element_bytes(dtype), cuda->stream);
-    if (status == RV_OK) status = RV_CUDA_CALL(cuda, error, cuStreamSynchronize, cuda->stream);
+    char *at = data;
+    for (size_t left = count * element_bytes(dtype), bytes; left > 0 && status == RV_OK; left -= bytes, at += bytes, from += bytes) {
+        bytes = piece_of(left);
+        status = download_piece(cuda, at, from, bytes, error);
+    }
     rv_cuda_leave(cuda);
     return status;
 }

@@ -68,7 +68,7 @@ static void control_reset(void) {
     device_minor = 0;
 }
 
-static void control_fail(const char *name, int64_t nth, unsigned code) {
+static void control_plan_fault(const char *name, int64_t nth, unsigned code) {
     planned.name = name ? names[index_of(name)] : NULL;
     planned.left = nth;
     planned.code = code;
@@ -84,7 +84,10 @@ static void control_devices(int count, int major, int minor) {
     device_minor = minor;
 }
 
-const standin_control standin = {control_reset, control_fail, control_calls, control_live, control_depth, control_devices};
+bool standin_is_idle;
+static void control_idle(bool idle) { standin_is_idle = idle; }
+
+const standin_control standin = {control_reset, control_plan_fault, control_calls, control_live, control_depth, control_devices, control_idle};
 
 /* ---- errors, devices --------------------------------------------------------------------------------------- */
 

@@ -11,6 +11,15 @@
 #define __shared__ static __attribute__((section("standin_memory")))
 #define __syncthreads() standin_wait(__LINE__)
 
+struct __attribute__((aligned(8))) float2 {
+    float x, y;
+};
+struct __attribute__((aligned(16))) float4 {
+    float x, y, z, w;
+};
+static inline float2 make_float2(float x, float y) { return {x, y}; }
+static inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
+
 extern "C" {
 struct standin_index {
     unsigned x, y, z;

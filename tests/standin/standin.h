@@ -26,13 +26,21 @@
 
 typedef struct standin_control {
     void (*reset)(void);                                      /* forgets counts and faults; devices as at first */
-    void (*fail)(const char *name, int64_t nth, unsigned code); /* the nth call from now on; name NULL: of any function */
+    void (*plan_fault)(const char *name, int64_t nth, unsigned code); /* the nth call from now on; name NULL: of any function */
     int64_t (*calls)(const char *name);                       /* since reset; name NULL: of all */
     int64_t (*live)(void);                                    /* objects made and not given back */
     int (*depth)(void);                                       /* contexts on this thread's stack */
     void (*devices)(int count, int major, int minor);
+    void (*idle)(bool idle);                                  /* kernels and products answer without being run */
 } standin_control;
 extern STANDIN_API const standin_control standin;
+
+/* In libnvrtc.so.13. */
+typedef struct standin_compiler {
+    int64_t compiled; /* programs, refused ones as well */
+    bool refuse;      /* every program gets an #error */
+} standin_compiler;
+extern STANDIN_API standin_compiler standin_nvrtc;
 
 /* ---- what the parts share -------------------------------------------------------------------------------- */
 
@@ -108,19 +116,21 @@ void standin_leave(unsigned *fault);
     if (!context) return fault = STANDIN_INVALID_CONTEXT; \
     if (context->dead) return fault = context->dead
 
-CUcontext standin_current(void);
-void standin_made(int64_t count); /* objects; negative: given back */
+STANDIN_API CUcontext standin_current(void);
+STANDIN_API void standin_made(int64_t count); /* objects; negative: given back */
 
 /* The bytes lie in one allocation of this context. */
-bool standin_is_memory(CUcontext context, const void *memory, size_t bytes);
+STANDIN_API bool standin_is_memory(CUcontext context, const void *memory, size_t bytes);
 bool standin_is_pinned(const void *memory, size_t bytes);
 /* Nothing has written between allocations. */
-bool standin_guards_hold(void);
+STANDIN_API bool standin_guards_hold(void);
 void standin_free_memory_of(CUcontext context);
 
 /* Does what waits, in order; the context is dead after a failure. */
 void standin_finish(CUcontext context);
 void standin_forget(CUcontext context);
+
+extern bool standin_is_idle;
 
 /* Runs a kernel now. 0, or the error that kills the context. */
 unsigned standin_run(const standin_work *work, bool backwards);

@@ -71,11 +71,11 @@ static unsigned do_list(CUcontext context, const work_list *list);
 
 static unsigned do_work(CUcontext context, const standin_work *work) {
     switch (work->kind) {
-    case STANDIN_KERNEL: return standin_run(work, runs++ & 1);
+    case STANDIN_KERNEL: return standin_is_idle ? STANDIN_SUCCESS : standin_run(work, runs++ & 1);
     case STANDIN_COPY: memcpy(work->to, work->staged ? work->staged : work->from, work->bytes); return STANDIN_SUCCESS;
     case STANDIN_FILL: memset(work->to, work->byte, work->bytes); return STANDIN_SUCCESS;
     case STANDIN_EVENT: work->event->stream = NULL; return STANDIN_SUCCESS;
-    case STANDIN_HOST: return work->host(work->data);
+    case STANDIN_HOST: return standin_is_idle ? STANDIN_SUCCESS : work->host(work->data);
     case STANDIN_GRAPH: return do_list(context, &work->exec->list);
     }
     return STANDIN_INVALID_VALUE;
