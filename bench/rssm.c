@@ -1,4 +1,4 @@
-/* bench/rssm.c: the RSSM at a preset's sizes: a batch of sequences observed and learnt from, and many states imagined on. */
+/* bench/rssm.c: the RSSM at size1m: sequences observed and learnt from, and many states imagined on. */
 #include "bench/bench.h"
 
 #include <stdlib.h>
@@ -8,7 +8,8 @@
 enum { SEED = 7, ACTION = 1, OBSERVATION = 5 };
 
 static rv_sequence_model *make_model(bench_workload *workload) {
-    rv_sequence_model_options options = {.size = sizeof options, .observation_size = OBSERVATION, .action_size = ACTION};
+    rv_sequence_model_options options = {
+        .size = sizeof options, .observation_size = OBSERVATION, .action_size = ACTION};
     if (workload->error[0]) return NULL;
     rv_status status = rv_sequence_model_preset("size1m", &options);
     if (status == RV_OK) status = rv_sequence_model_create(workload->device, &options, &workload->sequence_model);
@@ -32,7 +33,8 @@ static rv_array *make_uniforms(bench_workload *workload, const char *name, int64
 
 static void finish(bench_workload *workload, rv_graph *graph) {
     rv_plan_report report = {.size = sizeof report};
-    if (bench_workload_plan(workload, graph) && rv_plan_report_get(workload->plan, &report) == RV_OK) workload->flops = report.flops;
+    if (bench_workload_plan(workload, graph) && rv_plan_report_get(workload->plan, &report) == RV_OK)
+        workload->flops = report.flops;
 }
 
 void bench_rssm_observe(bench_workload *workload, const int64_t *size) {
@@ -41,16 +43,25 @@ void bench_rssm_observe(bench_workload *workload, const int64_t *size) {
     if (!model) return;
     const int64_t stoch = rv_sequence_model_rssm(model)->options.stoch;
     rv_array *observation = bench_workload_normal(workload, "observation", rows, OBSERVATION, 1);
-    rv_array *action = bench_workload_normal(workload, "action", rows, ACTION, 1), *reward = bench_workload_normal(workload, "reward", rows, 1, 1);
-    rv_array *flags = bench_workload_array(workload, "flags", rows, 1), *noise = make_uniforms(workload, "noise", rows, stoch);
+    rv_array *action = bench_workload_normal(workload, "action", rows, ACTION, 1),
+             *reward = bench_workload_normal(workload, "reward", rows, 1, 1);
+    rv_array *flags = bench_workload_array(workload, "flags", rows, 1),
+             *noise = make_uniforms(workload, "noise", rows, stoch);
     rv_array *deter = bench_workload_array(workload, "deter", rows, rv_sequence_model_rssm(model)->options.deter);
-    rv_array *loss = bench_workload_array(workload, "loss", 1, 1), *norm = bench_workload_array(workload, "gradient_norm", 1, 1);
+    rv_array *loss = bench_workload_array(workload, "loss", 1, 1),
+             *norm = bench_workload_array(workload, "gradient_norm", 1, 1);
     rv_graph *graph = bench_workload_graph(workload);
     if (!graph) return;
     rv_tensor none = rv_read(graph, flags);
-    rv_sequence_batch in = {.steps = steps, .observation = rv_read(graph, observation), .action = rv_read(graph, action),
-                            .reward = rv_read(graph, reward), .is_first = none, .is_last = none, .is_terminal = none};
-    rv_sequence_losses losses = rv_sequence_model_loss(graph, model, &in, (rv_rssm_noise){.given = rv_read(graph, noise)});
+    rv_sequence_batch in = {.steps = steps,
+                            .observation = rv_read(graph, observation),
+                            .action = rv_read(graph, action),
+                            .reward = rv_read(graph, reward),
+                            .is_first = none,
+                            .is_last = none,
+                            .is_terminal = none};
+    rv_sequence_losses losses =
+        rv_sequence_model_loss(graph, model, &in, (rv_rssm_noise){.given = rv_read(graph, noise)});
     rv_params_gradients(graph, rv_sequence_model_params(model), losses.total, NULL, 0);
     rv_store(deter, losses.pass.seen.state.deter);
     rv_store(loss, losses.total);
@@ -70,8 +81,9 @@ void bench_rssm_imagine(bench_workload *workload, const int64_t *size) {
     rv_array *result = bench_workload_array(workload, "last", rows, rssm->options.deter);
     rv_graph *graph = bench_workload_graph(workload);
     if (!graph) return;
-    rv_rssm_rollout dream = rv_rssm_imagine(graph, rssm, (rv_rssm_state){rv_read(graph, deter), rv_read(graph, stoch)}, steps,
-                                            rv_read(graph, action), (rv_rssm_noise){.given = rv_read(graph, noise)});
+    rv_rssm_rollout dream =
+        rv_rssm_imagine(graph, rssm, (rv_rssm_state){rv_read(graph, deter), rv_read(graph, stoch)}, steps,
+                        rv_read(graph, action), (rv_rssm_noise){.given = rv_read(graph, noise)});
     rv_store(result, dream.last.deter);
     finish(workload, graph);
 }

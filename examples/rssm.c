@@ -46,7 +46,7 @@ int main(void) {
     if (status == RV_OK) status = rv_plan_run(plan);
     if (status == RV_OK) status = rv_array_read(result, 0, 1, host);
     if (status != RV_OK) fprintf(stderr, "%s: %s\n", rv_status_text(status), rv_plan_message(plan));
-    else printf("%d weights; dyn %g; mean h^2 imagined %g\n", (int)rv_params_size(params), (double)host[0], (double)host[1]);
+    else printf("%d weights; dyn %g; h^2 %g\n", (int)rv_params_size(params), (double)host[0], (double)host[1]);
 
     rv_plan_destroy(plan);
     rv_graph_destroy(graph);

@@ -11,7 +11,7 @@ static void set_default(int64_t *value, int64_t block, int64_t plain, rv_core co
 static rv_rssm_options with_defaults(const rv_rssm_options *given) {
     rv_rssm_options o = {0};
     if (given) memcpy(&o, given, given->size < sizeof o ? given->size : sizeof o);
-    const bool plain = o.core != RV_CORE_BLOCK_GRU;
+    const bool plain = o.core == RV_CORE_GRU;
     set_default(&o.deter, 512, 200, o.core);
     set_default(&o.hidden, 64, 200, o.core);
     set_default(&o.stoch, 32, 30, o.core);
@@ -41,9 +41,6 @@ static const char *named(builder *b, const char *name) {
     return b->name;
 }
 
-/* The set keeps the mistake, which its message names. */
-static void refuse(builder *b, const char *what) { rv_params_add(b->params, named(b, what), -1, -1, RV_INIT_ZERO, 0); }
-
 static int add_weight(builder *b, const char *name, int64_t rows, int64_t cols, rv_init init, float scale) {
     return rv_params_add(b->params, named(b, name), rows, cols, init, scale);
 }
@@ -61,7 +58,8 @@ static void add_block_core(builder *b, rv_rssm *rssm) {
     rssm->deter = add_layer(b, "dyn/deter", o->deter, o->hidden);
     rssm->stoch = add_layer(b, "dyn/stoch", rv_rssm_stoch_size(rssm), o->hidden);
     rssm->action = add_layer(b, "dyn/action", o->action_size, o->hidden);
-    rssm->hidden_weight = add_weight(b, "dyn/hidden/weight", o->blocks * (group + 3 * o->hidden), group, RV_INIT_TRUNCATED, 1);
+    rssm->hidden_weight =
+        add_weight(b, "dyn/hidden/weight", o->blocks * (group + 3 * o->hidden), group, RV_INIT_TRUNCATED, 1);
     rssm->hidden_bias = add_weight(b, "dyn/hidden/bias", 1, o->deter, RV_INIT_ZERO, 0);
     rssm->hidden_scale = add_weight(b, "dyn/hidden/scale", 1, o->deter, RV_INIT_CONSTANT, 1);
     rssm->gates_weight = add_weight(b, "dyn/gates/weight", o->deter, 3 * group, RV_INIT_TRUNCATED, 1);
@@ -94,24 +92,30 @@ static void add_latent(builder *b, const char *name, int64_t inputs, int layers,
     if (gaussian) head[1] = rv_layer_add(b->params, named(b, full), o->hidden, outputs, RV_LINEAR, 1);
 }
 
-static bool good_options(builder *b) {
-    const rv_rssm_options *o = b->options;
-    const char *mistake = NULL;
-    if (o->action_size < 1 || o->token_size < 1) mistake = "rssm: action_size and token_size must be at least 1";
-    else if (o->deter < 1 || o->hidden < 1 || o->stoch < 1 || o->classes < 1) mistake = "rssm: deter, hidden, stoch and classes must be at least 1";
-    else if (o->blocks < 1 || o->deter % o->blocks != 0) mistake = "rssm: blocks must divide deter";
-    else if (o->prior_layers < 1 || o->prior_layers > RV_LAYERS_MAX) mistake = "rssm: prior_layers must be 1 to RV_LAYERS_MAX";
-    else if (o->posterior_layers < 1 || o->posterior_layers > RV_LAYERS_MAX) mistake = "rssm: posterior_layers must be 1 to RV_LAYERS_MAX";
-    else if ((unsigned)o->core > RV_CORE_GRU || (unsigned)o->latent > RV_LATENT_GAUSSIAN) mistake = "rssm: no such core or latent";
-    if (mistake) refuse(b, mistake);
-    return !mistake;
+static bool good_layers(int layers) { return layers >= 1 && layers <= RV_LAYERS_MAX; }
+
+/* NULL: there is none. */
+static const char *mistake_of(const rv_rssm_options *o) {
+    if ((unsigned)o->core > RV_CORE_GRU || (unsigned)o->latent > RV_LATENT_GAUSSIAN)
+        return "rssm: no such core or latent";
+    if (o->action_size < 1 || o->token_size < 1) return "rssm: action_size and token_size must be at least 1";
+    if (o->deter < 1 || o->hidden < 1 || o->stoch < 1) return "rssm: deter, hidden and stoch must be at least 1";
+    if (o->classes < 1) return "rssm: classes must be at least 1";
+    if (o->blocks < 1 || o->deter % o->blocks != 0) return "rssm: blocks must divide deter";
+    if (!good_layers(o->prior_layers)) return "rssm: prior_layers must be 1 to RV_LAYERS_MAX";
+    if (!good_layers(o->posterior_layers)) return "rssm: posterior_layers must be 1 to RV_LAYERS_MAX";
+    return NULL;
 }
 
 rv_rssm rv_rssm_add(rv_params *params, const char *prefix, const rv_rssm_options *options) {
     rv_rssm rssm = {.params = params, .options = with_defaults(options)};
     const rv_rssm_options *o = &rssm.options;
     builder b = {.params = params, .prefix = prefix ? prefix : "", .options = o};
-    if (!good_options(&b)) return rssm;
+    const char *mistake = mistake_of(o);
+    if (mistake) {
+        rv_params_add(params, named(&b, mistake), -1, -1, RV_INIT_ZERO, 0); /* refused: the set's message names it */
+        return rssm;
+    }
     rssm.prior_layers = o->prior_layers;
     rssm.posterior_layers = o->posterior_layers;
     if (o->core == RV_CORE_BLOCK_GRU) add_block_core(&b, &rssm);
@@ -128,10 +132,13 @@ int64_t rv_rssm_stoch_size(const rv_rssm *rssm) {
 /* ---- a step ---- */
 
 rv_rssm_state rv_rssm_start(rv_graph *graph, const rv_rssm *rssm, int64_t rows) {
-    return (rv_rssm_state){rv_fill(graph, rows, rssm->options.deter, 0), rv_fill(graph, rows, rv_rssm_stoch_size(rssm), 0)};
+    return (rv_rssm_state){rv_fill(graph, rows, rssm->options.deter, 0),
+                           rv_fill(graph, rows, rv_rssm_stoch_size(rssm), 0)};
 }
 
-static rv_tensor weight(rv_graph *graph, const rv_rssm *rssm, int index) { return rv_param(graph, rssm->params, index); }
+static rv_tensor weight(rv_graph *graph, const rv_rssm *rssm, int index) {
+    return rv_param(graph, rssm->params, index);
+}
 
 rv_tensor rv_rssm_action_input(rv_graph *graph, const rv_rssm *rssm, rv_tensor action) {
     if (rssm->options.core == RV_CORE_GRU) return action;
@@ -143,7 +150,8 @@ rv_tensor rv_rssm_action_input(rv_graph *graph, const rv_rssm *rssm, rv_tensor a
 static rv_tensor block_core(rv_graph *graph, const rv_rssm *rssm, rv_rssm_state state, rv_tensor action) {
     const rv_rssm_options *o = &rssm->options;
     const int blocks = (int)o->blocks;
-    rv_tensor shared[] = {rv_layer_forward(graph, &rssm->deter, &state.deter, 1), rv_layer_forward(graph, &rssm->stoch, &state.stoch, 1), action};
+    rv_tensor shared[] = {rv_layer_forward(graph, &rssm->deter, &state.deter, 1),
+                          rv_layer_forward(graph, &rssm->stoch, &state.stoch, 1), action};
     rv_tensor hidden = rv_block_linear(state.deter, shared, 3, blocks, weight(graph, rssm, rssm->hidden_weight),
                                        weight(graph, rssm, rssm->hidden_bias), RV_LINEAR);
     hidden = rv_rms_norm(hidden, weight(graph, rssm, rssm->hidden_scale), RV_LAYER_NORM_EPS, o->activation);
@@ -154,8 +162,8 @@ static rv_tensor block_core(rv_graph *graph, const rv_rssm *rssm, rv_rssm_state 
 
 static rv_tensor plain_core(rv_graph *graph, const rv_rssm *rssm, rv_rssm_state state, rv_tensor action) {
     rv_tensor x = rv_layer_forward(graph, &rssm->input, (rv_tensor[]){state.stoch, action}, 2);
-    return rv_gru_cell(x, state.deter, weight(graph, rssm, rssm->w_x), weight(graph, rssm, rssm->w_h), weight(graph, rssm, rssm->b_x),
-                       weight(graph, rssm, rssm->b_h));
+    return rv_gru_cell(x, state.deter, weight(graph, rssm, rssm->w_x), weight(graph, rssm, rssm->w_h),
+                       weight(graph, rssm, rssm->b_x), weight(graph, rssm, rssm->b_h));
 }
 
 rv_tensor rv_rssm_core(rv_graph *graph, const rv_rssm *rssm, rv_rssm_state state, rv_tensor action_input) {
@@ -169,8 +177,8 @@ rv_tensor rv_rssm_advance(rv_graph *graph, const rv_rssm *rssm, rv_rssm_state st
 
 /* ---- latents ---- */
 
-static rv_latent latent_of(rv_graph *graph, const rv_rssm *rssm, const rv_layer *layer, int layers, const rv_layer head[2],
-                           const rv_tensor *inputs, int count) {
+static rv_latent latent_of(rv_graph *graph, const rv_rssm *rssm, const rv_layer *layer, int layers,
+                           const rv_layer head[2], const rv_tensor *inputs, int count) {
     rv_tensor x = RV_NONE;
     for (int i = 0; i < layers; i++) x = rv_layer_forward(graph, &layer[i], i ? &x : inputs, i ? 1 : count);
     rv_tensor first = rv_layer_forward(graph, &head[0], &x, 1);
@@ -184,7 +192,8 @@ rv_latent rv_rssm_prior(rv_graph *graph, const rv_rssm *rssm, rv_tensor deter) {
 }
 
 rv_latent rv_rssm_posterior(rv_graph *graph, const rv_rssm *rssm, rv_tensor deter, rv_tensor tokens) {
-    return latent_of(graph, rssm, rssm->posterior, rssm->posterior_layers, rssm->posterior_head, (rv_tensor[]){deter, tokens}, 2);
+    return latent_of(graph, rssm, rssm->posterior, rssm->posterior_layers, rssm->posterior_head,
+                     (rv_tensor[]){deter, tokens}, 2);
 }
 
 static rv_tensor sample_gaussian(rv_latent latent, rv_rssm_noise noise, uint32_t t) {

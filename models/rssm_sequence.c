@@ -77,27 +77,31 @@ static void imagine_step(void *user, const rv_scan_step *step) {
 /* ---- all steps ---- */
 
 /* *latent is what the steps drew from. */
-static rv_rssm_rollout run_steps(rv_graph *graph, sequence *s, rv_rssm_state start, int64_t steps, rv_scan_body body, rv_latent *latent) {
+static rv_rssm_rollout run_steps(rv_graph *graph, sequence *s, rv_rssm_state start, int64_t steps, rv_scan_body body,
+                                 rv_latent *latent) {
     rv_tensor carry[] = {start.deter, start.stoch}, output[OUTPUTS] = {RV_NONE};
     const int outputs = (s->gaussian ? 4 : 3) + (s->policy ? 1 : 0);
     s->given = add_input(s, s->noise.given);
     rv_scan(graph, steps, body, s, carry, 2, s->input, s->input_count, output, outputs);
-    *latent = s->gaussian ? (rv_latent){.mean = output[FIRST], .std = output[SECOND]} : (rv_latent){.logits = output[FIRST]};
+    *latent =
+        s->gaussian ? (rv_latent){.mean = output[FIRST], .std = output[SECOND]} : (rv_latent){.logits = output[FIRST]};
     return (rv_rssm_rollout){.state = {output[DETER], output[STOCH]},
                              .last = {carry[DETER], carry[STOCH]},
                              .action = s->policy ? output[outputs - 1] : RV_NONE};
 }
 
 /* The actions that lead to each row: one step later than those taken at it, none where an episode begins. */
-static rv_tensor leading_actions(rv_graph *graph, const sequence *s, rv_tensor action, rv_tensor actions, rv_tensor is_first, int64_t steps) {
+static rv_tensor leading_actions(rv_graph *graph, const sequence *s, rv_tensor action, rv_tensor actions,
+                                 rv_tensor is_first, int64_t steps) {
     const int64_t rows = steps > 0 ? rv_tensor_rows(actions) / steps : 0;
     if (!action.graph) action = rv_fill(graph, rows, s->rssm->options.action_size, 0);
     if (steps > 1) action = rv_concat_rows((rv_tensor[]){action, rv_slice_rows(actions, 0, (steps - 1) * rows)}, 2);
     return is_first.graph ? rv_where(is_first, s->zero, action) : action;
 }
 
-rv_rssm_rollout rv_rssm_observe(rv_graph *graph, const rv_rssm *rssm, rv_rssm_state start, rv_tensor action, rv_tensor tokens,
-                                rv_tensor actions, rv_tensor is_first, int64_t steps, rv_rssm_noise noise) {
+rv_rssm_rollout rv_rssm_observe(rv_graph *graph, const rv_rssm *rssm, rv_rssm_state start, rv_tensor action,
+                                rv_tensor tokens, rv_tensor actions, rv_tensor is_first, int64_t steps,
+                                rv_rssm_noise noise) {
     if (!graph || !rssm) return (rv_rssm_rollout){.last = {RV_NONE, RV_NONE}};
     rv_graph_push(graph, "observe");
     sequence s = sequence_of(graph, rssm, noise);
@@ -125,15 +129,15 @@ static rv_rssm_rollout imagine(rv_graph *graph, sequence *s, rv_rssm_state start
     return dream;
 }
 
-rv_rssm_rollout rv_rssm_imagine(rv_graph *graph, const rv_rssm *rssm, rv_rssm_state start, int64_t steps, rv_tensor actions,
-                                rv_rssm_noise noise) {
+rv_rssm_rollout rv_rssm_imagine(rv_graph *graph, const rv_rssm *rssm, rv_rssm_state start, int64_t steps,
+                                rv_tensor actions, rv_rssm_noise noise) {
     if (!graph || !rssm) return (rv_rssm_rollout){.last = {RV_NONE, RV_NONE}};
     sequence s = sequence_of(graph, rssm, noise);
     return imagine(graph, &s, start, steps, actions);
 }
 
-rv_rssm_rollout rv_rssm_imagine_policy(rv_graph *graph, const rv_rssm *rssm, rv_rssm_state start, int64_t steps, rv_rssm_policy policy,
-                                       void *user, rv_rssm_noise noise) {
+rv_rssm_rollout rv_rssm_imagine_policy(rv_graph *graph, const rv_rssm *rssm, rv_rssm_state start, int64_t steps,
+                                       rv_rssm_policy policy, void *user, rv_rssm_noise noise) {
     if (!graph || !rssm || !policy) return (rv_rssm_rollout){.last = {RV_NONE, RV_NONE}};
     sequence s = sequence_of(graph, rssm, noise);
     s.policy = policy;

@@ -42,15 +42,18 @@ static void fill_defaults(rv_sequence_model_options *o) {
 
 static bool good_layers(int layers) { return layers >= 1 && layers < RV_LAYERS_MAX; }
 
-static rv_status check_options(rv_sequence_model *model) {
-    const rv_sequence_model_options *o = &model->options;
-    const char *mistake = NULL;
-    if (o->observation_size < 1 || o->action_size < 1 || o->units < 1) mistake = "observation_size, action_size and units must be at least 1";
-    else if (!good_layers(o->encoder_layers) || !good_layers(o->decoder_layers) || !good_layers(o->reward_layers) || !good_layers(o->continue_layers))
-        mistake = "layers must be 1 to RV_LAYERS_MAX - 1";
-    else if (o->bins != 0 && (o->bins < 3 || o->bins % 2 == 0 || o->bins > INT32_MAX)) mistake = "bins must be odd, 3 or more; below 0: none";
-    else if (o->horizon > 0 && o->horizon < 1) mistake = "horizon must be 1 or more; below 0: none";
-    return mistake ? fail(model, RV_INVALID_ARGUMENT, "options", mistake) : RV_OK;
+/* NULL: there is none. */
+static const char *mistake_of(const rv_sequence_model_options *o) {
+    const int layers[] = {o->encoder_layers, o->decoder_layers, o->reward_layers, o->continue_layers};
+    if (o->observation_size < 1 || o->action_size < 1) return "observation_size and action_size must be at least 1";
+    if (o->units < 1) return "units must be at least 1";
+    for (int i = 0; i < 4; i++) {
+        if (!good_layers(layers[i])) return "layers must be 1 to RV_LAYERS_MAX - 1";
+    }
+    if (o->bins != 0 && (o->bins < 3 || o->bins % 2 == 0 || o->bins > INT32_MAX))
+        return "bins must be odd, 3 or more; below 0: none";
+    if (o->horizon > 0 && o->horizon < 1) return "horizon must be 1 or more; below 0: none";
+    return NULL;
 }
 
 /* ---- making and destroying ---- */
@@ -60,14 +63,17 @@ static void add_weights(rv_sequence_model *model) {
     const rv_activation activation = o->activation;
     rv_params *params = model->params;
     if (o->inference) rv_params_values_only(params);
-    model->encoder = rv_mlp_add_normed(params, "enc", o->observation_size, rv_sizes_of(o->encoder_layers, o->units), 0, activation, 1);
+    model->encoder = rv_mlp_add_normed(params, "enc", o->observation_size, rv_sizes_of(o->encoder_layers, o->units), 0,
+                                       activation, 1);
     model->rssm = rv_rssm_add(params, "", &o->rssm);
     model->options.rssm = model->rssm.options; /* with its defaults */
     const int64_t feature = o->rssm.deter + rv_rssm_stoch_size(&model->rssm);
-    model->decoder = rv_mlp_add_normed(params, "dec", feature, rv_sizes_of(o->decoder_layers, o->units), o->observation_size, activation, 1);
-    model->reward = rv_mlp_add_normed(params, "rew", feature, rv_sizes_of(o->reward_layers, o->units), o->bins ? o->bins : 1, activation,
-                                      o->reward_outscale);
-    model->going_on = rv_mlp_add_normed(params, "con", feature, rv_sizes_of(o->continue_layers, o->units), 1, activation, 1);
+    model->decoder = rv_mlp_add_normed(params, "dec", feature, rv_sizes_of(o->decoder_layers, o->units),
+                                       o->observation_size, activation, 1);
+    model->reward = rv_mlp_add_normed(params, "rew", feature, rv_sizes_of(o->reward_layers, o->units),
+                                      o->bins ? o->bins : 1, activation, o->reward_outscale);
+    model->going_on =
+        rv_mlp_add_normed(params, "con", feature, rv_sizes_of(o->continue_layers, o->units), 1, activation, 1);
 }
 
 static rv_status make_bins(rv_sequence_model *model) {
@@ -82,18 +88,20 @@ static rv_status make_bins(rv_sequence_model *model) {
     return status == RV_OK ? RV_OK : fail(model, status, "bins", rv_array_message(model->bins));
 }
 
-rv_status rv_sequence_model_create(rv_device *device, const rv_sequence_model_options *options, rv_sequence_model **out) {
+rv_status rv_sequence_model_create(rv_device *device, const rv_sequence_model_options *options,
+                                   rv_sequence_model **out) {
     if (out) *out = NULL;
     if (!device || !out) return RV_INVALID_ARGUMENT;
     rv_sequence_model *model = *out = rv_device_resize(device, NULL, sizeof *model);
     if (!model) return RV_OUT_OF_MEMORY;
     *model = (rv_sequence_model){.device = device};
-    if (!options || options->size == 0) return fail(model, RV_INVALID_ARGUMENT, "options", "set size to sizeof(rv_sequence_model_options)");
+    if (!options || options->size == 0)
+        return fail(model, RV_INVALID_ARGUMENT, "options", "set size to sizeof(rv_sequence_model_options)");
     memcpy(&model->options, options, options->size < sizeof model->options ? options->size : sizeof model->options);
     fill_defaults(&model->options);
-    rv_status status = check_options(model);
-    if (status != RV_OK) return status;
-    status = rv_params_create(device, &model->params);
+    const char *mistake = mistake_of(&model->options);
+    if (mistake) return fail(model, RV_INVALID_ARGUMENT, "options", mistake);
+    rv_status status = rv_params_create(device, &model->params);
     if (status != RV_OK) return fail(model, status, "weights", rv_device_message(device));
     add_weights(model);
     return model->options.bins ? make_bins(model) : RV_OK;
@@ -114,8 +122,12 @@ void rv_sequence_model_destroy(rv_sequence_model *model) {
     rv_array_destroy(gone.bins);
 }
 
-const char *rv_sequence_model_message(const rv_sequence_model *model) { return model ? model->message : "no sequence model"; }
-const rv_sequence_model_options *rv_sequence_model_options_get(const rv_sequence_model *model) { return model ? &model->options : NULL; }
+const char *rv_sequence_model_message(const rv_sequence_model *model) {
+    return model ? model->message : "no sequence model";
+}
+const rv_sequence_model_options *rv_sequence_model_options_get(const rv_sequence_model *model) {
+    return model ? &model->options : NULL;
+}
 rv_params *rv_sequence_model_params(rv_sequence_model *model) { return model ? model->params : NULL; }
 rv_device *rv_sequence_model_device(const rv_sequence_model *model) { return model ? model->device : NULL; }
 const rv_rssm *rv_sequence_model_rssm(const rv_sequence_model *model) { return model ? &model->rssm : NULL; }
@@ -160,4 +172,6 @@ rv_tensor rv_sequence_model_continue_logit(rv_graph *graph, rv_sequence_model *m
     return run(graph, "continue", &model->going_on, state.deter, state.stoch);
 }
 
-rv_tensor rv_sequence_model_bins(rv_graph *graph, rv_sequence_model *model) { return model->bins ? rv_read(graph, model->bins) : RV_NONE; }
+rv_tensor rv_sequence_model_bins(rv_graph *graph, rv_sequence_model *model) {
+    return model->bins ? rv_read(graph, model->bins) : RV_NONE;
+}

@@ -8,10 +8,11 @@ static rv_rssm_state start_of(rv_graph *graph, rv_sequence_model *model, const r
     return rv_rssm_start(graph, &model->rssm, batch->steps > 0 ? rv_tensor_rows(batch->observation) / batch->steps : 0);
 }
 
-rv_sequence_pass rv_sequence_model_observe(rv_graph *graph, rv_sequence_model *model, const rv_sequence_batch *batch, rv_rssm_noise noise) {
+rv_sequence_pass rv_sequence_model_observe(rv_graph *graph, rv_sequence_model *model, const rv_sequence_batch *batch,
+                                           rv_rssm_noise noise) {
     rv_sequence_pass pass = {.tokens = rv_sequence_model_encode(graph, model, batch->observation)};
-    pass.seen = rv_rssm_observe(graph, &model->rssm, start_of(graph, model, batch), batch->start_action, pass.tokens, batch->action,
-                                batch->is_first, batch->steps, noise);
+    pass.seen = rv_rssm_observe(graph, &model->rssm, start_of(graph, model, batch), batch->start_action, pass.tokens,
+                                batch->action, batch->is_first, batch->steps, noise);
     pass.reconstruction = rv_sequence_model_reconstruct(graph, model, pass.seen.state);
     pass.reward_logits = rv_sequence_model_reward_logits(graph, model, pass.seen.state);
     pass.continue_logit = rv_sequence_model_continue_logit(graph, model, pass.seen.state);
@@ -40,7 +41,8 @@ static rv_tensor scaled_sum(const rv_sequence_losses *losses, const rv_sequence_
     return rv_add(rv_add(rv_add(reconstruction, reward), continues), kl);
 }
 
-rv_sequence_losses rv_sequence_model_loss(rv_graph *graph, rv_sequence_model *model, const rv_sequence_batch *batch, rv_rssm_noise noise) {
+rv_sequence_losses rv_sequence_model_loss(rv_graph *graph, rv_sequence_model *model, const rv_sequence_batch *batch,
+                                          rv_rssm_noise noise) {
     if (!graph || !model || !batch) return (rv_sequence_losses){.total = RV_NONE};
     rv_graph_push(graph, "loss");
     rv_sequence_losses losses = {.pass = rv_sequence_model_observe(graph, model, batch, noise)};
@@ -72,8 +74,8 @@ static rv_sequence_step predict(rv_graph *graph, rv_sequence_model *model, rv_rs
                               .hidden = state};
 }
 
-rv_sequence_step rv_sequence_model_imagine(rv_graph *graph, rv_sequence_model *model, rv_tensor observation, rv_tensor action,
-                                           rv_rssm_state hidden, rv_rssm_noise noise) {
+rv_sequence_step rv_sequence_model_imagine(rv_graph *graph, rv_sequence_model *model, rv_tensor observation,
+                                           rv_tensor action, rv_rssm_state hidden, rv_rssm_noise noise) {
     if (!graph || !model) return (rv_sequence_step){.observation = RV_NONE};
     const rv_rssm *rssm = &model->rssm;
     rv_graph_push(graph, "imagine");
@@ -88,8 +90,9 @@ rv_sequence_step rv_sequence_model_imagine(rv_graph *graph, rv_sequence_model *m
     return next;
 }
 
-rv_sequence_step rv_sequence_model_open_loop(rv_graph *graph, rv_sequence_model *model, const rv_sequence_batch *context, rv_tensor actions,
-                                             int64_t steps, rv_rssm_noise seen, rv_rssm_noise noise) {
+rv_sequence_step rv_sequence_model_open_loop(rv_graph *graph, rv_sequence_model *model,
+                                             const rv_sequence_batch *context, rv_tensor actions, int64_t steps,
+                                             rv_rssm_noise seen, rv_rssm_noise noise) {
     if (!graph || !model || !context) return (rv_sequence_step){.observation = RV_NONE};
     rv_graph_push(graph, "open_loop");
     rv_sequence_pass pass = rv_sequence_model_observe(graph, model, context, seen);

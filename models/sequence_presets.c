@@ -22,7 +22,9 @@ static const preset presets[] = {
 };
 enum { PRESETS = sizeof presets / sizeof *presets };
 
-const char *rv_sequence_model_preset_name(int index) { return index >= 0 && index < PRESETS ? presets[index].name : NULL; }
+const char *rv_sequence_model_preset_name(int index) {
+    return index >= 0 && index < PRESETS ? presets[index].name : NULL;
+}
 
 static void set_planet(rv_sequence_model_options *options) {
     options->rssm.core = RV_CORE_GRU;
@@ -36,8 +38,12 @@ rv_status rv_sequence_model_preset(const char *name, rv_sequence_model_options *
     for (int i = 0; i < PRESETS; i++) {
         const preset *p = &presets[i];
         if (strcmp(name, p->name) != 0) continue;
-        options->rssm = (rv_rssm_options){.size = sizeof options->rssm, .deter = p->deter, .hidden = p->hidden, .stoch = p->stoch,
-                                          .classes = p->classes, .blocks = p->blocks};
+        options->rssm = (rv_rssm_options){.size = sizeof options->rssm,
+                                          .deter = p->deter,
+                                          .hidden = p->hidden,
+                                          .stoch = p->stoch,
+                                          .classes = p->classes,
+                                          .blocks = p->blocks};
         options->units = p->units;
         if (strcmp(name, "debug") == 0) options->bins = 5;
         if (strcmp(name, "planet") == 0) set_planet(options);

@@ -1,4 +1,4 @@
-/* models/sequence_trainer.c: a trainer's sequences: episodes as rows, samples of them, and what they say of the model. */
+/* models/sequence_trainer.c: a trainer's sequences: episodes as rows, samples, and what they say of the model. */
 #include <stdio.h>
 #include <string.h>
 
@@ -6,7 +6,9 @@
 
 enum { FLAGS = 3 }; /* is_first, is_last, is_terminal */
 
-static int64_t table_width(const rv_transitions *data) { return data->observation_size + data->action_size + 1 + FLAGS; }
+static int64_t table_width(const rv_transitions *data) {
+    return data->observation_size + data->action_size + 1 + FLAGS;
+}
 
 static bool flag(const uint8_t *flags, int64_t t) { return flags && flags[t]; }
 static bool begins(const rv_transitions *data, int64_t t) { return t == 0 || flag(data->first, t); }
@@ -98,13 +100,16 @@ static rv_status make_offsets(rv_trainer *trainer) {
     return status == RV_OK ? write_even(trainer, trainer->offsets, steps - 1) : status;
 }
 
-rv_status rv_trainer_upload_sequences(rv_trainer *trainer, const rv_transitions *from, int64_t batch, rv_trainer_data *to) {
+rv_status rv_trainer_upload_sequences(rv_trainer *trainer, const rv_transitions *from, int64_t batch,
+                                      rv_trainer_data *to) {
     to->rows = count_rows(from);
     const int32_t starts = (int32_t)(to->rows - trainer->sequence_options.steps + 1);
     rv_status status = trainer->offsets ? RV_OK : make_offsets(trainer);
-    if (status == RV_OK) status = rv_trainer_make_array(trainer, RV_F32, to->rows, table_width(from), "trainer/data", &to->table);
+    if (status == RV_OK)
+        status = rv_trainer_make_array(trainer, RV_F32, to->rows, table_width(from), "trainer/data", &to->table);
     if (status == RV_OK) status = rv_trainer_make_array(trainer, RV_I32, 1, 1, "trainer/data_rows", &to->row_count);
-    if (status == RV_OK && batch) status = rv_trainer_make_array(trainer, RV_I32, batch, 1, "trainer/index", &to->index);
+    if (status == RV_OK && batch)
+        status = rv_trainer_make_array(trainer, RV_I32, batch, 1, "trainer/index", &to->index);
     if (status == RV_OK) status = write_table(trainer, from, to->table);
     if (status == RV_OK) status = rv_trainer_write(trainer, to->row_count, &starts);
     return status == RV_OK && batch ? write_even(trainer, to->index, starts - 1) : status;
@@ -128,8 +133,8 @@ static rv_sequence_batch batch_of(rv_graph *graph, rv_trainer *trainer, const rv
                                .is_terminal = rv_slice_cols(rows, o + a + 3, 1)};
 }
 
-void rv_trainer_sequence_losses(rv_graph *graph, rv_trainer *trainer, const rv_trainer_data *data, rv_tensor index, rv_tensor state,
-                                rv_tensor row[RV_TRAINER_METRICS]) {
+void rv_trainer_sequence_losses(rv_graph *graph, rv_trainer *trainer, const rv_trainer_data *data, rv_tensor index,
+                                rv_tensor state, rv_tensor row[RV_TRAINER_METRICS]) {
     rv_sequence_batch batch = batch_of(graph, trainer, data, index);
     rv_rssm_noise noise = {.state = state, .name = "posterior"};
     rv_sequence_losses losses = rv_sequence_model_loss(graph, trainer->sequence, &batch, noise);
@@ -152,16 +157,19 @@ static void fill_defaults(rv_sequence_trainer_options *o) {
 
 static rv_status check_data(rv_trainer *trainer, const rv_transitions *data) {
     const rv_sequence_model_options *sizes = rv_sequence_model_options_get(trainer->sequence);
-    if (!data || data->steps < 1) return rv_trainer_fail(trainer, RV_INVALID_ARGUMENT, "data", "there is none; collect some first");
+    if (!data || data->steps < 1)
+        return rv_trainer_fail(trainer, RV_INVALID_ARGUMENT, "data", "there is none; collect some first");
     if (data->steps > INT32_MAX / 2) return rv_trainer_fail(trainer, RV_TOO_LARGE, "data", "more than 2^30 steps");
     if (data->observation_size != sizes->observation_size || data->action_size != sizes->action_size) {
         snprintf(trainer->message, sizeof trainer->message,
-                 "trainer: the data has observations of %lld and actions of %lld, the model %lld and %lld", (long long)data->observation_size,
-                 (long long)data->action_size, (long long)sizes->observation_size, (long long)sizes->action_size);
+                 "trainer: the data has observations of %lld and actions of %lld, the model %lld and %lld",
+                 (long long)data->observation_size, (long long)data->action_size, (long long)sizes->observation_size,
+                 (long long)sizes->action_size);
         return RV_SHAPE_MISMATCH;
     }
     if (count_rows(data) >= trainer->sequence_options.steps) return RV_OK;
-    snprintf(trainer->message, sizeof trainer->message, "trainer: the data has %lld rows, a sequence %lld; collect more, or set steps",
+    snprintf(trainer->message, sizeof trainer->message,
+             "trainer: the data has %lld rows, a sequence %lld; collect more, or set steps",
              (long long)count_rows(data), (long long)trainer->sequence_options.steps);
     return RV_INVALID_ARGUMENT;
 }
@@ -169,9 +177,11 @@ static rv_status check_data(rv_trainer *trainer, const rv_transitions *data) {
 static rv_status check(rv_trainer *trainer, const rv_transitions *data) {
     const rv_sequence_trainer_options *o = &trainer->sequence_options;
     if (o->batch < 1 || o->steps < 1 || o->steps > INT32_MAX || o->validation_batch < 1) {
-        return rv_trainer_fail(trainer, RV_INVALID_ARGUMENT, "options", "batch, steps and validation_batch must be at least 1");
+        return rv_trainer_fail(trainer, RV_INVALID_ARGUMENT, "options",
+                               "batch, steps and validation_batch must be at least 1");
     }
-    if ((unsigned)o->optimiser > RV_OPTIMISER_ADAMW) return rv_trainer_fail(trainer, RV_INVALID_ARGUMENT, "options", "no such optimiser");
+    if ((unsigned)o->optimiser > RV_OPTIMISER_ADAMW)
+        return rv_trainer_fail(trainer, RV_INVALID_ARGUMENT, "options", "no such optimiser");
     rv_status status = check_data(trainer, data);
     return status == RV_OK && o->validation ? check_data(trainer, o->validation) : status;
 }
@@ -190,8 +200,8 @@ static rv_trainer_options common_options(const rv_sequence_trainer_options *o) {
                                 .validation_batch = o->validation_batch};
 }
 
-rv_status rv_sequence_trainer_create(rv_sequence_model *model, const rv_transitions *data, const rv_sequence_trainer_options *options,
-                                     rv_trainer **out) {
+rv_status rv_sequence_trainer_create(rv_sequence_model *model, const rv_transitions *data,
+                                     const rv_sequence_trainer_options *options, rv_trainer **out) {
     if (out) *out = NULL;
     if (!model || !out) return RV_INVALID_ARGUMENT;
     rv_trainer *trainer = *out = rv_trainer_begin(rv_sequence_model_device(model));

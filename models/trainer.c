@@ -38,7 +38,8 @@ static void fill_defaults(rv_trainer_options *options) {
 /* ---- arrays ---- */
 
 static rv_status upload(rv_trainer *trainer, const rv_transitions *data, int64_t batch, rv_trainer_data *to) {
-    return trainer->sequence ? rv_trainer_upload_sequences(trainer, data, batch, to) : rv_trainer_upload(trainer, data, batch, to);
+    if (trainer->sequence) return rv_trainer_upload_sequences(trainer, data, batch, to);
+    return rv_trainer_upload(trainer, data, batch, to);
 }
 
 static rv_status make_validation(rv_trainer *trainer) {
@@ -86,14 +87,15 @@ static rv_tensor learning_rate(rv_graph *graph, const rv_trainer *trainer, rv_te
 }
 
 /* The metrics, as trainer->metric_name names them, that of the gradient's norm left out. */
-static void record_losses(rv_graph *graph, rv_trainer *trainer, const rv_trainer_data *data, rv_tensor index, rv_tensor weight,
-                          rv_tensor state, rv_tensor row[RV_TRAINER_METRICS]) {
+static void record_losses(rv_graph *graph, rv_trainer *trainer, const rv_trainer_data *data, rv_tensor index,
+                          rv_tensor weight, rv_tensor state, rv_tensor row[RV_TRAINER_METRICS]) {
     if (trainer->sequence) {
         rv_trainer_sequence_losses(graph, trainer, data, index, state, row);
         return;
     }
     rv_world_model_losses losses = rv_trainer_losses(graph, trainer, data, index, weight, state);
-    const rv_tensor always[RV_METRIC_NORM] = {losses.total, losses.reconstruction, losses.kl, losses.dynamics, losses.reward};
+    const rv_tensor always[RV_METRIC_NORM] = {losses.total, losses.reconstruction, losses.kl, losses.dynamics,
+                                              losses.reward};
     memcpy(row, always, sizeof always);
     int count = RV_METRIC_NORM + 1;
     if (losses.prediction.graph) row[count++] = losses.prediction;
@@ -102,7 +104,8 @@ static void record_losses(rv_graph *graph, rv_trainer *trainer, const rv_trainer
 
 static void name_metrics(rv_trainer *trainer) {
     static const char *const transitions[] = {"loss", "reconstruction", "kl", "dynamics", "reward", "gradient_norm"};
-    static const char *const sequences[] = {"loss", "reconstruction", "dyn", "rep", "reward", "gradient_norm", "continue"};
+    static const char *const sequences[] = {"loss",   "reconstruction", "dyn",     "rep",
+                                            "reward", "gradient_norm",  "continue"};
     const char *const *names = trainer->sequence ? sequences : transitions;
     const int count = trainer->sequence ? RV_METRIC_NORM + 2 : RV_METRIC_NORM + 1;
     for (int m = 0; m < RV_TRAINER_METRICS; m++) trainer->metric_name[m] = m < count ? names[m] : "";
@@ -114,7 +117,8 @@ static void name_metrics(rv_trainer *trainer) {
 
 static void record_step(rv_graph *graph, rv_trainer *trainer, rv_tensor rate, rv_tensor norm) {
     const rv_sequence_trainer_options *options = &trainer->sequence_options;
-    if (trainer->sequence && options->optimiser == RV_OPTIMISER_LAPROP) rv_params_laprop(graph, trainer->params, rate, &options->laprop);
+    const bool laprop = trainer->sequence && options->optimiser == RV_OPTIMISER_LAPROP;
+    if (laprop) rv_params_laprop(graph, trainer->params, rate, &options->laprop);
     else rv_params_adamw(graph, trainer->params, rate, norm, trainer->options.clip, &trainer->options.adamw);
 }
 
@@ -143,7 +147,8 @@ static void record_training(rv_graph *graph, rv_trainer *trainer) {
 static void record_validation(rv_graph *graph, rv_trainer *trainer) {
     rv_tensor state = rv_random_state(graph, trainer->validation_random);
     rv_tensor metrics[RV_TRAINER_METRICS], index = rv_read(graph, trainer->validation.index);
-    record_losses(graph, trainer, &trainer->validation, index, constant(graph, trainer->options.kl_weight), state, metrics);
+    rv_tensor weight = constant(graph, trainer->options.kl_weight);
+    record_losses(graph, trainer, &trainer->validation, index, weight, state, metrics);
     metrics[RV_METRIC_NORM] = constant(graph, 0);
     rv_store(trainer->validation_result, rv_concat_cols(metrics, trainer->metric_count));
 }

@@ -154,7 +154,8 @@ static void ask_states(stage *s, rv_sequence_model *model, rv_sequence_losses lo
 }
 
 static rv_sequence_model *make_model(rv_device *device, const char *preset, int64_t observation, int64_t action) {
-    rv_sequence_model_options options = {.size = sizeof options, .observation_size = observation, .action_size = action};
+    rv_sequence_model_options options = {
+        .size = sizeof options, .observation_size = observation, .action_size = action};
     rv_sequence_model *model;
     assert_status(rv_sequence_model_preset(preset, &options), RV_OK);
     assert_ok(rv_sequence_model_create(device, &options, &model), rv_sequence_model_message(model));
@@ -176,17 +177,20 @@ static rv_sequence_batch debug_batch(stage *s, const golden_file *file, rv_rssm_
 }
 
 typedef enum part { REC, REW, CON, DYN, REP, PARTS } part;
-static const char *const part_format[PARTS] = {"update/0/gradient_of/rec/%s", "update/0/gradient_of/rew/%s", "update/0/gradient_of/con/%s",
-                                               "update/0/gradient_of/dyn/%s", "update/0/gradient_of/rep/%s"};
+static const char *const part_format[PARTS] = {"update/0/gradient_of/rec/%s", "update/0/gradient_of/rew/%s",
+                                               "update/0/gradient_of/con/%s", "update/0/gradient_of/dyn/%s",
+                                               "update/0/gradient_of/rep/%s"};
 
 /* The files' gradients are of scaled losses: rep counts a tenth. */
 static rv_tensor part_of(rv_sequence_losses losses, part which) {
-    const rv_tensor all[PARTS] = {losses.reconstruction, losses.reward, losses.continues, losses.dyn, rv_affine(losses.rep, 0.1f, 0)};
+    const rv_tensor all[PARTS] = {losses.reconstruction, losses.reward, losses.continues, losses.dyn,
+                                  rv_affine(losses.rep, 0.1f, 0)};
     return all[which];
 }
 
 static void debug_on(const char *device, double bound) {
-    golden_file *weights = golden_open(FOLDER "debug_weights.safetensors"), *inputs = golden_open(FOLDER "debug_batch.safetensors");
+    golden_file *weights = golden_open(FOLDER "debug_weights.safetensors"),
+                *inputs = golden_open(FOLDER "debug_batch.safetensors");
     assert_true(weights && inputs);
     for (part which = REC; which < PARTS; which++) {
         stage s;
@@ -264,7 +268,8 @@ static void compare_sampled(stage *s, int index) {
     }
     const double off = fabs(sqrt(norm) - wanted.values[0]);
     if (!(off <= s->bound * wanted.values[0]) || !(sqrt(apart) <= s->bound * sqrt(size)))
-        fail_msg("%s: %s: norm %.3g away from %.6g, entries %.3g from %.6g", s->device_name, s->name[index], off, wanted.values[0], sqrt(apart), sqrt(size));
+        fail_msg("%s: %s: norm %.3g away from %.6g, entries %.3g from %.6g", s->device_name, s->name[index], off,
+                 wanted.values[0], sqrt(apart), sqrt(size));
     free(values);
 }
 
@@ -275,14 +280,15 @@ static void test_size1m(void **state) {
     stage_open(&s, "cpu", 1e-4, FOLDER "size1m_expected.safetensors");
     rv_sequence_model *model = make_model(s.device, "size1m", GOLDEN_OBSERVATION, GOLDEN_ACTION);
     set_formula_weights(rv_sequence_model_params(model));
-    rv_sequence_batch batch = {.steps = GOLDEN_STEPS,
-                               .observation = formula(&s, "observation", ROWS, ROWS, GOLDEN_OBSERVATION),
-                               .action = formula(&s, "action", ROWS, ROWS, GOLDEN_ACTION),
-                               .reward = formula(&s, "reward", ROWS, ROWS, 1),
-                               .is_first = formula(&s, "is_first", ROWS, ROWS, 1),
-                               .is_terminal = formula(&s, "is_terminal", ROWS, ROWS, 1),
-                               .start = {formula(&s, "carry/deter", B, B, GOLDEN_DETER), formula(&s, "carry/stoch", B, B, LATENT)},
-                               .start_action = formula(&s, "carry/action", B, B, GOLDEN_ACTION)};
+    rv_sequence_batch batch = {
+        .steps = GOLDEN_STEPS,
+        .observation = formula(&s, "observation", ROWS, ROWS, GOLDEN_OBSERVATION),
+        .action = formula(&s, "action", ROWS, ROWS, GOLDEN_ACTION),
+        .reward = formula(&s, "reward", ROWS, ROWS, 1),
+        .is_first = formula(&s, "is_first", ROWS, ROWS, 1),
+        .is_terminal = formula(&s, "is_terminal", ROWS, ROWS, 1),
+        .start = {formula(&s, "carry/deter", B, B, GOLDEN_DETER), formula(&s, "carry/stoch", B, B, LATENT)},
+        .start_action = formula(&s, "carry/action", B, B, GOLDEN_ACTION)};
     rv_rssm_noise noise = {.given = formula(&s, "noise/posterior", U * ROWS, ROWS, GOLDEN_STOCH)};
     rv_sequence_losses losses = rv_sequence_model_loss(s.graph, model, &batch, noise);
     ask_losses(&s, losses);
@@ -297,7 +303,7 @@ static void test_size1m(void **state) {
     stage_close(&s);
 }
 
-/* ---- the Gaussian RSSM on a plain GRU ------------------------------------------------------------------------------ */
+/* ---- the Gaussian RSSM on a plain GRU --------------------------------------------------------------------------- */
 
 static rv_tensor probe(stage *s, rv_rssm_state seen) {
     rv_tensor deter = rv_sum(rv_mul(seen.deter, give(s, s->expected, "batch/probe/deter", 0)), RV_COLS);
@@ -305,7 +311,8 @@ static rv_tensor probe(stage *s, rv_rssm_state seen) {
     return rv_mean(rv_add(deter, stoch), RV_ALL);
 }
 
-static void ask_gaussian(stage *s, const char *format, rv_rssm_state state, rv_latent latent, const char *mean, const char *std) {
+static void ask_gaussian(stage *s, const char *format, rv_rssm_state state, rv_latent latent, const char *mean,
+                         const char *std) {
     ask(s, state.deter, format, "deter");
     ask(s, state.stoch, format, "stoch");
     ask(s, latent.mean, format, mean);
@@ -317,16 +324,23 @@ static void gaussian_on(const char *device, double bound) {
     stage_open(&s, device, bound, FOLDER "rssm_v1.safetensors");
     rv_params *params;
     assert_ok(rv_params_create(s.device, &params), "");
-    rv_rssm_options options = {.size = sizeof options, .core = RV_CORE_GRU, .latent = RV_LATENT_GAUSSIAN, .action_size = 2,
-                               .token_size = 4, .deter = 7, .hidden = 5, .stoch = 3};
+    rv_rssm_options options = {.size = sizeof options,
+                               .core = RV_CORE_GRU,
+                               .latent = RV_LATENT_GAUSSIAN,
+                               .action_size = 2,
+                               .token_size = 4,
+                               .deter = 7,
+                               .hidden = 5,
+                               .stoch = 3};
     rv_rssm rssm = rv_rssm_add(params, "", &options);
     assert_ok(rv_params_commit(params, 1), rv_params_message(params));
     set_weights(params, s.expected, "weight/");
     rv_tensor tokens = give(&s, s.expected, "batch/embedding", 0), gradient;
     rv_rssm_state start = {give(&s, s.expected, "batch/carry/deter", 0), give(&s, s.expected, "batch/carry/stoch", 0)};
     rv_rssm_noise noise = {.given = give(&s, s.expected, "batch/noise/posterior", 0)};
-    rv_rssm_rollout seen = rv_rssm_observe(s.graph, &rssm, start, give(&s, s.expected, "batch/carry/action", 0), tokens,
-                                           give(&s, s.expected, "batch/action", 0), give(&s, s.expected, "batch/is_first", 0), 6, noise);
+    rv_rssm_rollout seen =
+        rv_rssm_observe(s.graph, &rssm, start, give(&s, s.expected, "batch/carry/action", 0), tokens,
+                        give(&s, s.expected, "batch/action", 0), give(&s, s.expected, "batch/is_first", 0), 6, noise);
     rv_rssm_loss_options kl = {.size = sizeof kl, .dyn_scale = 0.8f, .rep_scale = 0.2f};
     rv_rssm_losses losses = rv_rssm_loss(s.graph, &rssm, seen.posterior, seen.prior, &kl);
     rv_tensor total = rv_add(losses.total, probe(&s, seen.state));
@@ -339,7 +353,8 @@ static void gaussian_on(const char *device, double bound) {
     ask(&s, losses.total, "expected/loss/%s", "kl");
     ask(&s, total, "expected/loss/%s", "total");
     noise.given = give(&s, s.expected, "batch/noise/prior", 0);
-    rv_rssm_rollout dream = rv_rssm_imagine(s.graph, &rssm, seen.last, 4, give(&s, s.expected, "batch/imagination/action", 0), noise);
+    rv_rssm_rollout dream =
+        rv_rssm_imagine(s.graph, &rssm, seen.last, 4, give(&s, s.expected, "batch/imagination/action", 0), noise);
     ask_gaussian(&s, "expected/imagination/%s", dream.state, dream.prior, "prior_mean", "prior_std");
     ask_gradients(&s, params, total, "expected/gradient/%s");
     assert_ok(rv_gradients(total, &tokens, 1, NULL, 0, &gradient), rv_graph_message(s.graph));
@@ -357,6 +372,7 @@ static void test_gaussian(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_debug), cmocka_unit_test(test_size1m), cmocka_unit_test(test_gaussian)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_debug), cmocka_unit_test(test_size1m),
+                                       cmocka_unit_test(test_gaussian)};
     return cmocka_run_group_tests_name("golden_rssm", tests, NULL, NULL);
 }

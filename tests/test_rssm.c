@@ -13,15 +13,14 @@
 enum { B = 2, T = 6, H = 3, A = 2, E = 3, MOST = 64 };
 
 /* Every core with every latent, as small as can be. */
+#define KIND(of_core, of_latent, ...)                                                                          \
+    {.size = sizeof(rv_rssm_options), .core = RV_CORE_##of_core, .latent = RV_LATENT_##of_latent,             \
+     .action_size = A, .token_size = E, __VA_ARGS__}
 static const rv_rssm_options kinds[] = {
-    {.size = sizeof(rv_rssm_options), .core = RV_CORE_BLOCK_GRU, .latent = RV_LATENT_CATEGORICAL, .action_size = A, .token_size = E,
-     .deter = 4, .hidden = 3, .stoch = 2, .classes = 3, .blocks = 2},
-    {.size = sizeof(rv_rssm_options), .core = RV_CORE_GRU, .latent = RV_LATENT_CATEGORICAL, .action_size = A, .token_size = E,
-     .deter = 5, .hidden = 4, .stoch = 2, .classes = 3, .prior_layers = 2},
-    {.size = sizeof(rv_rssm_options), .core = RV_CORE_BLOCK_GRU, .latent = RV_LATENT_GAUSSIAN, .action_size = A, .token_size = E,
-     .deter = 6, .hidden = 3, .stoch = 3, .blocks = 3, .prior_layers = 1},
-    {.size = sizeof(rv_rssm_options), .core = RV_CORE_GRU, .latent = RV_LATENT_GAUSSIAN, .action_size = A, .token_size = E,
-     .deter = 3, .hidden = 4, .stoch = 2, .posterior_layers = 2},
+    KIND(BLOCK_GRU, CATEGORICAL, .deter = 4, .hidden = 3, .stoch = 2, .classes = 3, .blocks = 2),
+    KIND(GRU, CATEGORICAL, .deter = 5, .hidden = 4, .stoch = 2, .classes = 3, .prior_layers = 2),
+    KIND(BLOCK_GRU, GAUSSIAN, .deter = 6, .hidden = 3, .stoch = 3, .blocks = 3, .prior_layers = 1),
+    KIND(GRU, GAUSSIAN, .deter = 3, .hidden = 4, .stoch = 2, .posterior_layers = 2),
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -83,7 +82,8 @@ static rv_tensor lab_give(lab *l, int64_t rows, int64_t cols, const float *value
 static rv_tensor input(lab *l, const char *name, int64_t first, int64_t rows, int64_t cols) {
     float values[T * B * 16], *const from = values + first * cols;
     assert_true((first + rows) * cols <= T * B * 16);
-    if (strncmp(name, "noise", 5) == 0 && l->rssm.options.latent == RV_LATENT_CATEGORICAL) rv_random_uniform(9, 0, name, 0, first + rows, cols, values);
+    if (strncmp(name, "noise", 5) == 0 && l->rssm.options.latent == RV_LATENT_CATEGORICAL)
+        rv_random_uniform(9, 0, name, 0, first + rows, cols, values);
     else rv_random_normal(9, 0, name, 0, first + rows, cols, values);
     return lab_give(l, rows, cols, from);
 }
@@ -93,13 +93,16 @@ static rv_rssm_noise noise_of(lab *l, const char *name, int64_t first, int64_t r
 }
 
 static rv_rssm_state start_of(lab *l) {
-    return (rv_rssm_state){input(l, "deter", 0, B, l->rssm.options.deter), input(l, "stoch", 0, B, rv_rssm_stoch_size(&l->rssm))};
+    return (rv_rssm_state){input(l, "deter", 0, B, l->rssm.options.deter),
+                           input(l, "stoch", 0, B, rv_rssm_stoch_size(&l->rssm))};
 }
 
 /* Steps [first, first + steps) of one long sequence. */
-static rv_rssm_rollout observe(lab *l, rv_rssm_state start, rv_tensor action, rv_tensor is_first, int64_t first, int64_t steps) {
+static rv_rssm_rollout observe(lab *l, rv_rssm_state start, rv_tensor action, rv_tensor is_first, int64_t first,
+                               int64_t steps) {
     return rv_rssm_observe(l->graph, &l->rssm, start, action, input(l, "tokens", first * B, steps * B, E),
-                           input(l, "actions", first * B, steps * B, A), is_first, steps, noise_of(l, "noise", first * B, steps * B));
+                           input(l, "actions", first * B, steps * B, A), is_first, steps,
+                           noise_of(l, "noise", first * B, steps * B));
 }
 
 static void expect_shape(rv_tensor x, int64_t rows, int64_t cols) {
@@ -135,7 +138,9 @@ static void expect_equal(lab *l, const rv_tensor *x, const rv_tensor *y, int cou
     }
 }
 
-static rv_tensor rows_of(rv_tensor x, int64_t first_step, int64_t steps) { return rv_slice_rows(x, first_step * B, steps * B); }
+static rv_tensor rows_of(rv_tensor x, int64_t first_step, int64_t steps) {
+    return rv_slice_rows(x, first_step * B, steps * B);
+}
 static rv_tensor first_of(rv_latent latent) { return latent.logits.graph ? latent.logits : latent.mean; }
 
 /* ---- shapes and names ------------------------------------------------------------------------------------------- */
@@ -152,7 +157,8 @@ static void test_shapes(void **state) {
         assert_int_equal(z, gaussian ? o->stoch : o->stoch * o->classes);
         assert_true(rv_params_find(l.params, names[kind]) >= 0);
         rv_rssm_rollout seen = observe(&l, rv_rssm_start(l.graph, &l.rssm, B), RV_NONE, RV_NONE, 0, T);
-        rv_rssm_rollout dream = rv_rssm_imagine(l.graph, &l.rssm, seen.last, H, input(&l, "future", 0, H * B, A), (rv_rssm_noise){0});
+        rv_rssm_rollout dream =
+            rv_rssm_imagine(l.graph, &l.rssm, seen.last, H, input(&l, "future", 0, H * B, A), (rv_rssm_noise){0});
         assert_ok(rv_graph_status(l.graph), rv_graph_message(l.graph));
         expect_shape(seen.state.deter, T * B, o->deter);
         expect_shape(seen.state.stoch, T * B, z);
@@ -184,7 +190,7 @@ static void test_prefix(void **state) {
     rv_device_close(device);
 }
 
-/* ---- sequences and their parts ------------------------------------------------------------------------------------ */
+/* ---- sequences and their parts ---------------------------------------------------------------------------------- */
 
 /* Six steps are three and then three from what the first three left. */
 static void test_observe_in_two(void **state) {
@@ -195,11 +201,22 @@ static void test_observe_in_two(void **state) {
         rv_tensor lead = input(&l, "lead", 0, B, A);
         rv_rssm_rollout whole = observe(&l, start_of(&l), lead, RV_NONE, 0, T);
         rv_rssm_rollout first = observe(&l, start_of(&l), lead, RV_NONE, 0, 3);
-        rv_rssm_rollout second = observe(&l, first.last, rows_of(input(&l, "actions", 0, 3 * B, A), 2, 1), RV_NONE, 3, 3);
-        rv_tensor a[] = {rows_of(whole.state.deter, 0, 3), rows_of(whole.state.stoch, 3, 3), rows_of(whole.state.deter, 3, 3),
-                         rows_of(first_of(whole.prior), 3, 3), rows_of(first_of(whole.posterior), 0, 3), whole.last.stoch, whole.last.deter};
-        rv_tensor b[] = {first.state.deter, second.state.stoch, second.state.deter, first_of(second.prior), first_of(first.posterior),
-                         second.last.stoch, rows_of(second.state.deter, 2, 1)};
+        rv_rssm_rollout second =
+            observe(&l, first.last, rows_of(input(&l, "actions", 0, 3 * B, A), 2, 1), RV_NONE, 3, 3);
+        rv_tensor a[] = {rows_of(whole.state.deter, 0, 3),
+                         rows_of(whole.state.stoch, 3, 3),
+                         rows_of(whole.state.deter, 3, 3),
+                         rows_of(first_of(whole.prior), 3, 3),
+                         rows_of(first_of(whole.posterior), 0, 3),
+                         whole.last.stoch,
+                         whole.last.deter};
+        rv_tensor b[] = {first.state.deter,
+                         second.state.stoch,
+                         second.state.deter,
+                         first_of(second.prior),
+                         first_of(first.posterior),
+                         second.last.stoch,
+                         rows_of(second.state.deter, 2, 1)};
         expect_equal(&l, a, b, 7);
         lab_close(&l);
     }
@@ -214,16 +231,21 @@ static void test_resets(void **state) {
         resets[2 * B] = 1; /* row 0 at step 2 */
         begin[0] = 1;
         lab_open(&l, "cpu", &kinds[kind]);
-        rv_rssm_rollout whole = observe(&l, start_of(&l), input(&l, "lead", 0, B, A), lab_give(&l, 5 * B, 1, resets), 0, 5);
+        rv_rssm_rollout whole =
+            observe(&l, start_of(&l), input(&l, "lead", 0, B, A), lab_give(&l, 5 * B, 1, resets), 0, 5);
         rv_rssm_rollout free = observe(&l, start_of(&l), input(&l, "lead", 0, B, A), RV_NONE, 0, 5);
         rv_rssm_rollout fresh = observe(&l, rv_rssm_start(l.graph, &l.rssm, B), RV_NONE, RV_NONE, 2, 3);
-        rv_rssm_rollout masked = observe(&l, start_of(&l), input(&l, "lead", 0, B, A), lab_give(&l, 3 * B, 1, begin), 2, 3);
+        rv_rssm_rollout masked =
+            observe(&l, start_of(&l), input(&l, "lead", 0, B, A), lab_give(&l, 3 * B, 1, begin), 2, 3);
         rv_tensor a[10], b[10];
         int count = 0;
         for (int t = 0; t < 3; t++) { /* row 0 as a new sequence, row 1 as if nothing had been */
-            a[count] = rv_slice_rows(whole.state.deter, (2 + t) * B, 1), b[count++] = rv_slice_rows(fresh.state.deter, t * B, 1);
-            a[count] = rv_slice_rows(masked.state.stoch, t * B, 1), b[count++] = rv_slice_rows(fresh.state.stoch, t * B, 1);
-            a[count] = rv_slice_rows(whole.state.deter, (2 + t) * B + 1, 1), b[count++] = rv_slice_rows(free.state.deter, (2 + t) * B + 1, 1);
+            a[count] = rv_slice_rows(whole.state.deter, (2 + t) * B, 1),
+            b[count++] = rv_slice_rows(fresh.state.deter, t * B, 1);
+            a[count] = rv_slice_rows(masked.state.stoch, t * B, 1),
+            b[count++] = rv_slice_rows(fresh.state.stoch, t * B, 1);
+            a[count] = rv_slice_rows(whole.state.deter, (2 + t) * B + 1, 1),
+            b[count++] = rv_slice_rows(free.state.deter, (2 + t) * B + 1, 1);
         }
         a[count] = rows_of(whole.state.stoch, 0, 2), b[count++] = rows_of(free.state.stoch, 0, 2);
         expect_equal(&l, a, b, count);
@@ -246,15 +268,22 @@ static void test_imagine(void **state) {
         rv_rssm_noise noise = noise_of(&l, "noise ahead", 0, H * B);
         rv_rssm_rollout dream = rv_rssm_imagine(l.graph, &l.rssm, start_of(&l), H, actions, noise);
         rv_rssm_rollout chosen = rv_rssm_imagine_policy(l.graph, &l.rssm, start_of(&l), H, take_given, &actions, noise);
-        rv_rssm_rollout one = rv_rssm_imagine(l.graph, &l.rssm, start_of(&l), 1, rows_of(actions, 0, 1), noise_of(&l, "noise ahead", 0, B));
-        rv_tensor a[16] = {dream.state.deter, dream.state.stoch, first_of(dream.prior), actions, one.state.deter, one.state.stoch};
-        rv_tensor b[16] = {chosen.state.deter, chosen.state.stoch, first_of(chosen.prior), chosen.action, rows_of(dream.state.deter, 0, 1),
+        rv_rssm_rollout one = rv_rssm_imagine(l.graph, &l.rssm, start_of(&l), 1, rows_of(actions, 0, 1),
+                                              noise_of(&l, "noise ahead", 0, B));
+        rv_tensor a[16] = {dream.state.deter, dream.state.stoch, first_of(dream.prior),
+                           actions,           one.state.deter,   one.state.stoch};
+        rv_tensor b[16] = {chosen.state.deter,
+                           chosen.state.stoch,
+                           first_of(chosen.prior),
+                           chosen.action,
+                           rows_of(dream.state.deter, 0, 1),
                            rows_of(dream.state.stoch, 0, 1)};
         int count = 6;
         rv_rssm_state step = start_of(&l);
         for (int t = 0; t < H; t++) {
             step.deter = rv_rssm_advance(l.graph, &l.rssm, step, rows_of(actions, t, 1));
-            step.stoch = rv_rssm_sample(l.graph, &l.rssm, rv_rssm_prior(l.graph, &l.rssm, step.deter), noise_of(&l, "noise ahead", t * B, B), 0);
+            step.stoch = rv_rssm_sample(l.graph, &l.rssm, rv_rssm_prior(l.graph, &l.rssm, step.deter),
+                                        noise_of(&l, "noise ahead", t * B, B), 0);
             a[count] = step.deter, b[count++] = rows_of(dream.state.deter, t, 1);
             a[count] = step.stoch, b[count++] = rows_of(dream.state.stoch, t, 1);
         }
@@ -274,7 +303,8 @@ static void test_noise(void **state) {
         const int64_t s = l.rssm.options.stoch;
         rv_tensor from = rv_random_state(l.graph, random), drawn[H], actions = input(&l, "future", 0, H * B, A);
         for (int t = 0; t < H; t++) {
-            drawn[t] = kinds[kind].latent == RV_LATENT_GAUSSIAN ? rv_normal(from, "ahead", (uint32_t)t, B, s) : rv_uniform(from, "ahead", (uint32_t)t, B, s);
+            drawn[t] = kinds[kind].latent == RV_LATENT_GAUSSIAN ? rv_normal(from, "ahead", (uint32_t)t, B, s)
+                                                                : rv_uniform(from, "ahead", (uint32_t)t, B, s);
         }
         rv_rssm_noise named = {.state = from, .name = "ahead"}, given = {.given = rv_concat_rows(drawn, H)};
         rv_rssm_rollout a = rv_rssm_imagine(l.graph, &l.rssm, start_of(&l), H, actions, named);
@@ -285,20 +315,22 @@ static void test_noise(void **state) {
     }
 }
 
-/* ---- losses ------------------------------------------------------------------------------------------------------- */
+/* ---- losses ----------------------------------------------------------------------------------------------------- */
 
 /* The three ways to give nats away, from the divergences themselves. */
 static void test_free_nats(void **state) {
     (void)state;
-    static const rv_rssm_loss_options ways[] = {{.size = sizeof *ways, .free_nats = 0.2f, .dyn_scale = 0.8f, .rep_scale = 0.2f},
-                                                {.size = sizeof *ways, .free_nats = 0.2f, .free_mean = 1, .rep_scale = -1},
-                                                {.size = sizeof *ways, .free_nats = -1}};
+    static const rv_rssm_loss_options ways[] = {
+        {.size = sizeof *ways, .free_nats = 0.2f, .dyn_scale = 0.8f, .rep_scale = 0.2f},
+        {.size = sizeof *ways, .free_nats = 0.2f, .free_mean = 1, .rep_scale = -1},
+        {.size = sizeof *ways, .free_nats = -1}};
     for (int way = 0; way < 3; way++) {
         lab l;
         lab_open(&l, "cpu", &kinds[0]);
         rv_rssm_rollout seen = observe(&l, start_of(&l), RV_NONE, RV_NONE, 0, T);
         rv_rssm_losses losses = rv_rssm_loss(l.graph, &l.rssm, seen.posterior, seen.prior, &ways[way]);
-        rv_array *kl = lab_array(&l, T * B, 1), *dyn = lab_array(&l, 1, 1), *rep = lab_array(&l, 1, 1), *total = lab_array(&l, 1, 1);
+        rv_array *kl = lab_array(&l, T * B, 1), *dyn = lab_array(&l, 1, 1), *rep = lab_array(&l, 1, 1),
+                 *total = lab_array(&l, 1, 1);
         rv_store(kl, losses.kl), rv_store(dyn, losses.dyn), rv_store(rep, losses.rep), rv_store(total, losses.total);
         rv_plan *plan;
         assert_ok(rv_plan_create(l.graph, NULL, &plan), rv_plan_message(plan));
@@ -325,7 +357,7 @@ static void test_free_nats(void **state) {
     }
 }
 
-/* ---- gradients ---------------------------------------------------------------------------------------------------- */
+/* ---- gradients -------------------------------------------------------------------------------------------------- */
 
 static rv_tensor weighed(lab *l, rv_tensor x, const char *name) {
     return rv_sum(rv_mul(x, input(l, name, 0, rv_tensor_rows(x), rv_tensor_cols(x))), RV_ALL);
@@ -334,7 +366,8 @@ static rv_tensor weighed(lab *l, rv_tensor x, const char *name) {
 /* Of everything that observing and imagining give: a loss that no part escapes. */
 static rv_tensor record_loss(lab *l, rv_tensor is_first) {
     rv_rssm_rollout seen = observe(l, start_of(l), input(l, "lead", 0, B, A), is_first, 0, 4);
-    rv_rssm_rollout dream = rv_rssm_imagine(l->graph, &l->rssm, seen.last, H, input(l, "future", 0, H * B, A), noise_of(l, "noise ahead", 0, H * B));
+    rv_rssm_rollout dream = rv_rssm_imagine(l->graph, &l->rssm, seen.last, H, input(l, "future", 0, H * B, A),
+                                            noise_of(l, "noise ahead", 0, H * B));
     rv_rssm_loss_options free = {.size = sizeof free, .free_nats = 0.1f, .rep_scale = 0.5f};
     rv_tensor loss = rv_rssm_loss(l->graph, &l->rssm, seen.posterior, seen.prior, &free).total;
     loss = rv_add(loss, rv_add(weighed(l, seen.state.deter, "w0"), weighed(l, seen.state.stoch, "w1")));
@@ -350,13 +383,16 @@ static void check_gradients(lab *l, rv_tensor is_first) {
     rv_array *value = lab_array(l, 1, 1);
     rv_tensor total = record_loss(l, is_first);
     rv_store(value, total);
-    assert_ok(rv_plan_create(l->graph, &(rv_plan_options){.size = sizeof(rv_plan_options), .expand = 1, .keep_order = 1}, &loss), rv_plan_message(loss));
+    assert_ok(rv_plan_create(l->graph,
+                             &(rv_plan_options){.size = sizeof(rv_plan_options), .expand = 1, .keep_order = 1}, &loss),
+              rv_plan_message(loss));
     assert_ok(rv_params_gradients(l->graph, l->params, total, NULL, 0), rv_graph_message(l->graph));
     assert_ok(rv_plan_create(l->graph, NULL, &gradient), rv_plan_message(gradient));
     assert_ok(rv_plan_run(gradient), "");
     assert_ok(rv_plan_run(loss), "");
     rv_plan_freeze(loss, true);
-    double *weights = memory_of(rv_params_array(l->params, RV_VALUE)), *analytic = memory_of(rv_params_array(l->params, RV_GRADIENT));
+    double *weights = memory_of(rv_params_array(l->params, RV_VALUE)),
+           *analytic = memory_of(rv_params_array(l->params, RV_GRADIENT));
     const int64_t count = rv_array_cols(rv_params_array(l->params, RV_VALUE));
     double flow = 0;
     for (int64_t i = 0; i < count; i++) {
@@ -370,7 +406,8 @@ static void check_gradients(lab *l, rv_tensor is_first) {
         weights[i] = base;
         const double numeric = (ends[0] - ends[1]) / (2 * step);
         flow += fabs(numeric);
-        if (!(fabs(numeric - analytic[i]) <= 1e-7 + 1e-6 * fabs(numeric))) fail_msg("weight %d: %.10g, differences %.10g", (int)i, analytic[i], numeric);
+        if (!(fabs(numeric - analytic[i]) <= 1e-7 + 1e-6 * fabs(numeric)))
+            fail_msg("weight %d: %.10g, differences %.10g", (int)i, analytic[i], numeric);
     }
     assert_true(flow > 1);
     rv_plan_destroy(loss);
@@ -388,7 +425,7 @@ static void test_gradients(void **state) {
     }
 }
 
-/* ---- threads, launches -------------------------------------------------------------------------------------------- */
+/* ---- threads, launches ------------------------------------------------------------------------------------------ */
 
 static void gradients_on(const char *device, float *out, int64_t count) {
     lab l;
@@ -398,9 +435,11 @@ static void gradients_on(const char *device, float *out, int64_t count) {
     assert_ok(rv_random_create(l.device, 3, &random), "");
     enum { ROWS = 16, STEPS = 12 };
     rv_tensor from = rv_random_state(l.graph, random);
-    rv_rssm_rollout seen = rv_rssm_observe(l.graph, &l.rssm, rv_rssm_start(l.graph, &l.rssm, ROWS), RV_NONE, rv_normal(from, "tokens", 0, STEPS * ROWS, E),
-                                           rv_normal(from, "actions", 0, STEPS * ROWS, A), RV_NONE, STEPS, (rv_rssm_noise){.state = from, .name = "z"});
-    rv_tensor loss = rv_add(rv_rssm_loss(l.graph, &l.rssm, seen.posterior, seen.prior, NULL).total, rv_mean(rv_square(seen.state.deter), RV_ALL));
+    rv_rssm_rollout seen = rv_rssm_observe(
+        l.graph, &l.rssm, rv_rssm_start(l.graph, &l.rssm, ROWS), RV_NONE, rv_normal(from, "tokens", 0, STEPS * ROWS, E),
+        rv_normal(from, "actions", 0, STEPS * ROWS, A), RV_NONE, STEPS, (rv_rssm_noise){.state = from, .name = "z"});
+    rv_tensor loss = rv_add(rv_rssm_loss(l.graph, &l.rssm, seen.posterior, seen.prior, NULL).total,
+                            rv_mean(rv_square(seen.state.deter), RV_ALL));
     assert_ok(rv_params_gradients(l.graph, l.params, loss, NULL, 0), rv_graph_message(l.graph));
     rv_plan *plan;
     assert_ok(rv_plan_create(l.graph, NULL, &plan), rv_plan_message(plan));
@@ -448,11 +487,14 @@ static void test_launches(void **state) {
         rv_rssm_options options = {.size = sizeof options, .action_size = A, .token_size = E};
         lab_open(&l, "cpu", &options);
         rv_array *keep = lab_array(&l, 1, 1);
-        rv_tensor is_first = rv_read(l.graph, lab_array(&l, steps * ROWS, 1)), given = rv_read(l.graph, lab_array(&l, steps * ROWS, 32));
+        rv_tensor is_first = rv_read(l.graph, lab_array(&l, steps * ROWS, 1)),
+                  given = rv_read(l.graph, lab_array(&l, steps * ROWS, 32));
         rv_rssm_rollout seen = rv_rssm_observe(l.graph, &l.rssm, rv_rssm_start(l.graph, &l.rssm, ROWS), RV_NONE,
-                                               rv_read(l.graph, lab_array(&l, steps * ROWS, E)), rv_read(l.graph, lab_array(&l, steps * ROWS, A)),
-                                               is_first, steps, (rv_rssm_noise){.given = given});
-        rv_tensor loss = rv_add(rv_rssm_loss(l.graph, &l.rssm, seen.posterior, seen.prior, NULL).total, rv_mean(rv_square(seen.state.stoch), RV_ALL));
+                                               rv_read(l.graph, lab_array(&l, steps * ROWS, E)),
+                                               rv_read(l.graph, lab_array(&l, steps * ROWS, A)), is_first, steps,
+                                               (rv_rssm_noise){.given = given});
+        rv_tensor loss = rv_add(rv_rssm_loss(l.graph, &l.rssm, seen.posterior, seen.prior, NULL).total,
+                                rv_mean(rv_square(seen.state.stoch), RV_ALL));
         rv_store(keep, loss);
         forward[longer] = launches_of(l.graph);
         assert_ok(rv_params_gradients(l.graph, l.params, loss, NULL, 0), rv_graph_message(l.graph));
@@ -464,7 +506,7 @@ static void test_launches(void **state) {
     assert_in_range(both[1] - both[0], 14, 41);
 }
 
-/* ---- misuse --------------------------------------------------------------------------------------------------------- */
+/* ---- misuse ----------------------------------------------------------------------------------------------------- */
 
 static void test_options(void **state) {
     (void)state;
@@ -505,7 +547,11 @@ static void test_inputs(void **state) {
         rv_tensor actions = f == NO_ACTIONS ? RV_NONE : input(&l, "actions", 0, T * B, A);
         rv_rssm_noise noise = {.given = input(&l, "noise", 0, T * B, f == NARROW_NOISE ? 1 : 2)};
         rv_rssm_state start = rv_rssm_start(l.graph, &l.rssm, f == SHORT_START ? 1 : B);
-        rv_rssm_observe(l.graph, &l.rssm, start, RV_NONE, tokens, actions, RV_NONE, f == UNEVEN ? 5 : f == NO_STEPS ? 0 : T, noise);
+        rv_rssm_observe(l.graph, &l.rssm, start, RV_NONE, tokens, actions, RV_NONE,
+                        f == UNEVEN     ? 5
+                        : f == NO_STEPS ? 0
+                                        : T,
+                        noise);
         assert_int_not_equal(rv_graph_status(l.graph), RV_OK);
         assert_names(rv_graph_message(l.graph), "observe");
         lab_close(&l);
@@ -514,9 +560,10 @@ static void test_inputs(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes),    cmocka_unit_test(test_prefix),  cmocka_unit_test(test_observe_in_two), cmocka_unit_test(test_resets),
-        cmocka_unit_test(test_imagine),   cmocka_unit_test(test_noise),   cmocka_unit_test(test_free_nats),      cmocka_unit_test(test_gradients),
-        cmocka_unit_test(test_threads),   cmocka_unit_test(test_launches), cmocka_unit_test(test_options),       cmocka_unit_test(test_inputs),
+        cmocka_unit_test(test_shapes),    cmocka_unit_test(test_prefix),    cmocka_unit_test(test_observe_in_two),
+        cmocka_unit_test(test_resets),    cmocka_unit_test(test_imagine),   cmocka_unit_test(test_noise),
+        cmocka_unit_test(test_free_nats), cmocka_unit_test(test_gradients), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_launches),  cmocka_unit_test(test_options),   cmocka_unit_test(test_inputs),
     };
     return cmocka_run_group_tests_name("rssm", tests, NULL, NULL);
 }

@@ -36,11 +36,11 @@ typedef struct rv_layer {
 /* eps of the layers' RMSNorm, as in DreamerV3. */
 #define RV_LAYER_NORM_EPS 1e-4f
 
-/* Weights "name/weight" [inputs, outputs] from a truncated normal (RV_INIT_TRUNCATED; times `outscale`, where 0 starts at
- * zero), "name/bias" [1, outputs] at 0; a normed one has "name/scale" [1, outputs] at 1 as well. Mistakes are kept by the
- * set: rv_params_commit answers with them. */
-RV_API rv_layer rv_layer_add(rv_params *params, const char *name, int64_t inputs, int64_t outputs, rv_activation activation,
-                             float outscale);
+/* Weights "name/weight" [inputs, outputs] from a truncated normal (RV_INIT_TRUNCATED; times `outscale`, where 0 starts
+ * at zero), "name/bias" [1, outputs] at 0; a normed one has "name/scale" [1, outputs] at 1 as well. Mistakes are kept
+ * by the set: rv_params_commit answers with them. */
+RV_API rv_layer rv_layer_add(rv_params *params, const char *name, int64_t inputs, int64_t outputs,
+                             rv_activation activation, float outscale);
 RV_API rv_layer rv_layer_add_normed(rv_params *params, const char *name, int64_t inputs, int64_t outputs,
                                     rv_activation activation);
 
@@ -58,9 +58,9 @@ typedef struct rv_mlp {
 RV_API rv_mlp rv_mlp_add(rv_params *params, const char *name, int64_t inputs, rv_sizes hidden, int64_t outputs,
                          rv_activation activation);
 
-/* The same of normed layers "name/0" … as rv_layer_add_normed adds them and a last layer "name/out" as rv_layer_add does,
- * without activation (DreamerV3's networks; outscale 1, or 0 for a head that starts at zero). outputs 0: no last layer,
- * and then there must be a hidden one. */
+/* The same of normed layers "name/0" … as rv_layer_add_normed adds them and a last layer "name/out" as rv_layer_add
+ * does, without activation (DreamerV3's networks; outscale 1, or 0 for a head that starts at zero). outputs 0: no last
+ * layer, and then there must be a hidden one. */
 RV_API rv_mlp rv_mlp_add_normed(rv_params *params, const char *name, int64_t inputs, rv_sizes hidden, int64_t outputs,
                                 rv_activation activation, float outscale);
 

@@ -11,16 +11,16 @@
  *     noise.name = "prior";
  *     rv_rssm_rollout dream = rv_rssm_imagine(graph, &rssm, seen.last, H, future_actions, noise);
  *
- * A state is (h, z): h [B, D] deterministic, z [B, Z] drawn from the prior p(z | h), or, once something is seen, from the
- * posterior q(z | h, tokens). Z is S C for S categorical variables of C classes, S for a Gaussian one.
- * Sequences are time-major: rows [t * B, (t + 1) * B) of a [T * B, ..] tensor are step t. The action of a row is the one
- * taken at that row's observation: it leads to the next row.
- * Only what depends on the step before stands inside the steps: the prior of an observed sequence, the action's own layer
- * and all heads work on T * B rows at once.
+ * A state is (h, z): h [B, D] deterministic, z [B, Z] drawn from the prior p(z | h), or, once something is seen, from
+ * the posterior q(z | h, tokens). Z is S C for S categorical variables of C classes, S for a Gaussian one.
+ * Sequences are time-major: rows [t * B, (t + 1) * B) of a [T * B, ..] tensor are step t. The action of a row is the
+ * one taken at that row's observation: it leads to the next row.
+ * Only what depends on the step before stands inside the steps: the prior of an observed sequence, the action's own
+ * layer and all heads work on T * B rows at once.
  *
  * Cores: RV_CORE_BLOCK_GRU is DreamerV3's (Hafner et al., 2023, rssm.py: _core): layers Linear, RMSNorm, activation;
- * actions divided by max(1, |a|). RV_CORE_GRU is that of PlaNet (Hafner et al., 2019) and Dreamer 1 and 2: layers without
- * norm, torch.nn.GRUCell.
+ * actions divided by max(1, |a|). RV_CORE_GRU is that of PlaNet (Hafner et al., 2019) and Dreamer 1 and 2: layers
+ * without norm, torch.nn.GRUCell.
  */
 #ifndef REVERIE_RSSM_H
 #define REVERIE_RSSM_H
@@ -44,7 +44,7 @@ typedef struct rv_rssm_options {
     int64_t deter, hidden, stoch;      /* 512, 64, 32 | 200, 200, 30 */
     int64_t classes;                   /* 4 | 32; of a categorical variable */
     int64_t blocks;                    /* 8; must divide deter; without meaning for the plain GRU */
-    float unimix;                      /* 0.01 (below 0: none): share of the uniform distribution in every categorical one */
+    float unimix;                      /* 0.01 (below 0: none): share of the uniform distribution in categorical ones */
     int prior_layers, posterior_layers; /* 2, 1 | 1, 1 */
     rv_activation activation;          /* RV_SILU | RV_ELU (RV_LINEAR = 0 counts as default) */
     float min_std;                     /* 0.1: added to a Gaussian's softplus(.) */
@@ -101,7 +101,8 @@ RV_API rv_latent rv_rssm_prior(rv_graph *graph, const rv_rssm *rssm, rv_tensor d
 RV_API rv_latent rv_rssm_posterior(rv_graph *graph, const rv_rssm *rssm, rv_tensor deter, rv_tensor tokens);
 
 /* z [B, Z], straight through where it is categorical, reparameterised where it is Gaussian. `given` is [B, S] here. */
-RV_API rv_tensor rv_rssm_sample(rv_graph *graph, const rv_rssm *rssm, rv_latent latent, rv_rssm_noise noise, uint32_t t);
+RV_API rv_tensor rv_rssm_sample(rv_graph *graph, const rv_rssm *rssm, rv_latent latent, rv_rssm_noise noise,
+                                uint32_t t);
 
 /* ---- sequences ---------------------------------------------------------------------------------------------- */
 
@@ -132,8 +133,8 @@ RV_API rv_rssm_rollout rv_rssm_imagine_policy(rv_graph *graph, const rv_rssm *rs
 
 /* ---- losses ------------------------------------------------------------------------------------------------- */
 
-/* Zero means default, DreamerV3's. Dreamer 2: dyn_scale 0.8, rep_scale 0.2, free_mean 1; PlaNet and Dreamer 1, where the
- * divergence is not balanced: dyn_scale 1, rep_scale 1 (the total counts it twice, its gradient is that of once). */
+/* Zero means default, DreamerV3's. Dreamer 2: dyn_scale 0.8, rep_scale 0.2, free_mean 1; PlaNet and Dreamer 1, where
+ * the divergence is not balanced: dyn_scale 1, rep_scale 1 (the total counts it twice, the gradient once). */
 typedef struct rv_rssm_loss_options {
     size_t size;                /* sizeof(rv_rssm_loss_options) */
     float free_nats;            /* 1 (below 0: none): divergences below are free */

@@ -11,9 +11,9 @@
  *     rv_sequence_step next = rv_sequence_model_imagine(graph, model, observation, action, hidden, noise);
  *     rv_sequence_model_destroy(model);
  *
- * Vectors of numbers are observations, seen as symlog(observation); networks are layers Linear, RMSNorm, activation. This is
- * DreamerV3's world model (Hafner et al., 2023); names of weights, layouts and losses as in docs/audit.md. Rows are
- * time-major (rssm.h). Train it with sequence_trainer.h.
+ * Vectors of numbers are observations, seen as symlog(observation); networks are layers Linear, RMSNorm, activation.
+ * This is DreamerV3's world model (Hafner et al., 2023); names of weights, layouts and losses as in docs/audit.md. Rows
+ * are time-major (rssm.h). Train it with sequence_trainer.h.
  */
 #ifndef REVERIE_SEQUENCE_MODEL_H
 #define REVERIE_SEQUENCE_MODEL_H
@@ -36,9 +36,9 @@ typedef struct rv_sequence_model_options {
     int encoder_layers, decoder_layers, reward_layers, continue_layers; /* 3, 3, 1, 1 */
     rv_activation activation;                /* RV_SILU (RV_LINEAR = 0 counts as default) */
     int raw;                                 /* 1: observations as they are, without symlog */
-    int64_t bins;                            /* 255: of the two-hot reward head, odd; below 0: one number, squared error */
-    float reward_outscale;                   /* 0: the reward head begins at zero; else times DreamerV3's initial weights */
-    float horizon;                           /* 333: the continue head learns (1 - is_terminal) (1 - 1 / horizon); below 0: without */
+    int64_t bins;                            /* 255: of the two-hot reward head, odd; below 0: squared error */
+    float reward_outscale;                   /* 0: the reward head begins at zero; 1: as the other heads */
+    float horizon;                           /* 333 (below 0: endless): continuing counts 1 - 1 / horizon */
     rv_rssm_loss_options kl;
     float reconstruction_scale, reward_scale, continue_scale; /* 1 each (below 0: none) */
     int inference;                           /* 1: no gradients and moments; it cannot be trained */
@@ -63,12 +63,14 @@ RV_API rv_status rv_sequence_model_preset(const char *name, rv_sequence_model_op
 RV_API const char *rv_sequence_model_preset_name(int index); /* in the order above; NULL beyond the last */
 
 /* Adds the weights to a set of its own. An agent may add its own to the same set (rv_sequence_model_params) before the
- * commit, which allocates and draws them. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY; on failure *model holds the message. */
-RV_API rv_status rv_sequence_model_create(rv_device *device, const rv_sequence_model_options *options, rv_sequence_model **model);
+ * commit, which allocates and draws them. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY; *model then holds the message. */
+RV_API rv_status rv_sequence_model_create(rv_device *device, const rv_sequence_model_options *options,
+                                          rv_sequence_model **model);
 RV_API rv_status rv_sequence_model_commit(rv_sequence_model *model, uint64_t seed);
 RV_API void rv_sequence_model_destroy(rv_sequence_model *model);
 RV_API const char *rv_sequence_model_message(const rv_sequence_model *model);
-RV_API const rv_sequence_model_options *rv_sequence_model_options_get(const rv_sequence_model *model); /* defaults filled in */
+/* Defaults filled in. */
+RV_API const rv_sequence_model_options *rv_sequence_model_options_get(const rv_sequence_model *model);
 RV_API rv_params *rv_sequence_model_params(rv_sequence_model *model);
 RV_API rv_device *rv_sequence_model_device(const rv_sequence_model *model);
 RV_API const rv_rssm *rv_sequence_model_rssm(const rv_sequence_model *model);
@@ -78,12 +80,19 @@ RV_API rv_status rv_sequence_model_checkpoint(rv_sequence_model *model, const ch
 
 /* ---- networks; a state of N rows ------------------------------------------------------------------------------ */
 
-RV_API rv_tensor rv_sequence_model_encode(rv_graph *graph, rv_sequence_model *model, rv_tensor observation); /* tokens [N, units] */
-RV_API rv_tensor rv_sequence_model_reconstruct(rv_graph *graph, rv_sequence_model *model, rv_rssm_state state); /* [N, O], in symlog unless raw */
-RV_API rv_tensor rv_sequence_model_decode(rv_graph *graph, rv_sequence_model *model, rv_rssm_state state); /* [N, O], in its own units */
-RV_API rv_tensor rv_sequence_model_reward_logits(rv_graph *graph, rv_sequence_model *model, rv_rssm_state state); /* [N, bins], or the reward [N, 1] */
-RV_API rv_tensor rv_sequence_model_reward(rv_graph *graph, rv_sequence_model *model, rv_rssm_state state); /* [N, 1] */
-RV_API rv_tensor rv_sequence_model_continue_logit(rv_graph *graph, rv_sequence_model *model, rv_rssm_state state); /* [N, 1] */
+/* Tokens [N, units] of observations [N, O]. */
+RV_API rv_tensor rv_sequence_model_encode(rv_graph *graph, rv_sequence_model *model, rv_tensor observation);
+
+/* The observation [N, O]: as it is learnt, in symlog unless raw; and in its own units. */
+RV_API rv_tensor rv_sequence_model_reconstruct(rv_graph *graph, rv_sequence_model *model, rv_rssm_state state);
+RV_API rv_tensor rv_sequence_model_decode(rv_graph *graph, rv_sequence_model *model, rv_rssm_state state);
+
+/* The reward head's logits [N, bins], without bins the reward; and the reward [N, 1]. */
+RV_API rv_tensor rv_sequence_model_reward_logits(rv_graph *graph, rv_sequence_model *model, rv_rssm_state state);
+RV_API rv_tensor rv_sequence_model_reward(rv_graph *graph, rv_sequence_model *model, rv_rssm_state state);
+
+/* [N, 1] */
+RV_API rv_tensor rv_sequence_model_continue_logit(rv_graph *graph, rv_sequence_model *model, rv_rssm_state state);
 
 /* Values of the two-hot head's bins, [1, bins]; RV_NONE without. A critic may share them. */
 RV_API rv_tensor rv_sequence_model_bins(rv_graph *graph, rv_sequence_model *model);
@@ -118,10 +127,10 @@ typedef struct rv_sequence_losses {
 } rv_sequence_losses;
 
 /* A start of zeros may be left out of the batch (all RV_NONE). */
-RV_API rv_sequence_pass rv_sequence_model_observe(rv_graph *graph, rv_sequence_model *model, const rv_sequence_batch *batch,
-                                                  rv_rssm_noise noise);
-RV_API rv_sequence_losses rv_sequence_model_loss(rv_graph *graph, rv_sequence_model *model, const rv_sequence_batch *batch,
-                                                 rv_rssm_noise noise);
+RV_API rv_sequence_pass rv_sequence_model_observe(rv_graph *graph, rv_sequence_model *model,
+                                                  const rv_sequence_batch *batch, rv_rssm_noise noise);
+RV_API rv_sequence_losses rv_sequence_model_loss(rv_graph *graph, rv_sequence_model *model,
+                                                 const rv_sequence_batch *batch, rv_rssm_noise noise);
 
 /* ---- predictions ---------------------------------------------------------------------------------------------- */
 
@@ -133,17 +142,18 @@ typedef struct rv_sequence_step {
     rv_rssm_state hidden;
 } rv_sequence_step;
 
-/* One step: what `action` [B, A] at `observation` [B, O] leads to. The observation corrects `hidden` (z is drawn from the
- * posterior); with RV_NONE the model goes on with what it imagined. Draws: noise.name, t 0 for the posterior and 1 for the
- * prior; given noise is [B, S] and taken for both. */
-RV_API rv_sequence_step rv_sequence_model_imagine(rv_graph *graph, rv_sequence_model *model, rv_tensor observation, rv_tensor action,
-                                                  rv_rssm_state hidden, rv_rssm_noise noise);
+/* One step: what `action` [B, A] at `observation` [B, O] leads to. The observation corrects `hidden` (z is drawn from
+ * the posterior); with RV_NONE the model goes on with what it imagined. Draws: noise.name, t 0 for the posterior and 1
+ * for the prior; given noise is [B, S] and taken for both. */
+RV_API rv_sequence_step rv_sequence_model_imagine(rv_graph *graph, rv_sequence_model *model, rv_tensor observation,
+                                                  rv_tensor action, rv_rssm_state hidden, rv_rssm_noise noise);
 
-/* Open loop: observes `context`, then `steps` steps under actions [steps * B, A], whose first rows are those taken at the
- * context's last. Everything given is [steps * B, ..]; hidden is after the last step. `seen` draws the context's latents,
- * `noise` the imagined ones. */
-RV_API rv_sequence_step rv_sequence_model_open_loop(rv_graph *graph, rv_sequence_model *model, const rv_sequence_batch *context,
-                                                    rv_tensor actions, int64_t steps, rv_rssm_noise seen, rv_rssm_noise noise);
+/* Open loop: observes `context`, then `steps` steps under actions [steps * B, A], whose first rows are those taken at
+ * the context's last. Everything given is [steps * B, ..]; hidden is after the last step. `seen` draws the context's
+ * latents, `noise` the imagined ones. */
+RV_API rv_sequence_step rv_sequence_model_open_loop(rv_graph *graph, rv_sequence_model *model,
+                                                    const rv_sequence_batch *context, rv_tensor actions, int64_t steps,
+                                                    rv_rssm_noise seen, rv_rssm_noise noise);
 
 #ifdef __cplusplus
 }

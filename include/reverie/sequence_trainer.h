@@ -11,8 +11,8 @@
  * metrics are loss, reconstruction, dyn, rep, reward, gradient_norm and continue (rv_sequence_losses).
  *
  * An episode of n transitions is n + 1 rows: every observation, with the action taken at it (none at the last) and the
- * reward that came with it (0 at the first). A sample is `steps` rows in a row from anywhere in the data, all starts alike,
- * state and action before it zeros; where an episode begins inside, is_first begins anew.
+ * reward that came with it (0 at the first). A sample is `steps` rows in a row from anywhere in the data, all starts
+ * alike, state and action before it zeros; where an episode begins inside, is_first begins anew.
  */
 #ifndef REVERIE_SEQUENCE_TRAINER_H
 #define REVERIE_SEQUENCE_TRAINER_H
@@ -31,7 +31,7 @@ typedef struct rv_sequence_trainer_options {
     size_t size;                      /* sizeof(rv_sequence_trainer_options) */
     int64_t batch, steps;             /* 16, 64: sequences of an update, and their length */
     float learning_rate;              /* 4e-5 */
-    int64_t learning_rate_warmup;     /* 1000 (below 0: none): updates over which the learning rate grows to its value */
+    int64_t learning_rate_warmup;     /* 1000 (below 0: none): updates over which the rate grows to its value */
     int64_t learning_rate_decay;      /* 0: none; else it falls along half a cosine to 0 at this update */
     rv_optimiser optimiser;
     rv_laprop_options laprop;
