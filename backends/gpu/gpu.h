@@ -67,7 +67,7 @@ typedef struct rv_gpu {
     double unit_flops;         /* of one work-group alone, float32 multiply-adds counted as two */
     double unit_bandwidth;     /* bytes a second one work-group reads from cache */
     size_t local_bytes;        /* local memory of a work-group */
-    bool no_barrier_branches;  /* barriers in two branches of a kernel, that whole groups take, go wrong */
+    bool no_barrier_branches;  /* barriers in a branch that whole groups take, beside other branches, go wrong */
 } rv_gpu;
 
 /* A product C = op(A) op(B) that the device's own library may do instead of our kernel: row-major, strides in

@@ -203,14 +203,11 @@ static rv_status emit_together(rv_merged *merged, int64_t first, int64_t last, r
     return finish(merged, "together", emitted, &text, first, last, groups, plan, error);
 }
 
-/* A function with barriers beside others with barriers: not on every device. */
+/* A function with barriers beside others: not on every device. */
 static bool may_join(const rv_merged *merged, rv_gpu_function function) {
-    if (!merged->gpu->no_barrier_branches || rv_gpu_functions[function].scratch == 0) return true;
-    for (int i = 0; i < merged->count; i++) {
-        const rv_gpu_function other = merged->calls[i].stage->function;
-        if (other != function && rv_gpu_functions[other].scratch > 0) return false;
-    }
-    return true;
+    if (!merged->gpu->no_barrier_branches || merged->count == 0) return true;
+    const rv_gpu_function last = merged->calls[merged->count - 1].stage->function;
+    return last == function || (rv_gpu_functions[last].scratch == 0 && rv_gpu_functions[function].scratch == 0);
 }
 
 /* Independent launches: all their first stages at once, then all second ones. [first, last) has at most MAX_CALLS. */

@@ -111,7 +111,7 @@ static void choose(rv_opencl *cl) {
                        .dialect = rv_gpu_text_dialect_opencl,
                        .units = cl->facts.units ? (int)cl->facts.units : 1,
                        .local_bytes = cl->facts.local,
-                       .no_barrier_branches = is_pocl(cl)}; /* 3.1 confuses what two such branches keep across barriers */
+                       .no_barrier_branches = is_pocl(cl)}; /* 3.1 confuses what such branches keep across barriers */
     if (cl->facts.type & CL_DEVICE_TYPE_CPU) model_cpu(cl);
     else model_gpu(cl);
     const bool rounded = cl->facts.single & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT;
