@@ -1,5 +1,5 @@
 /* backends/gpu/rounded_sqrt.h: a correctly rounded square root from one that is only near: for devices whose own
- * is not. In the dialect; tests/test_rounded_sqrt.c defines its words for the host and tries every mantissa.
+ * is not. In the dialect; tests/test_gpu_maths.c defines its words for the host and tries every mantissa.
  *
  * A Newton step brings a root that is a few units off within one; then the residual x - y^2, which fma gives exactly,
  * says on which side of the midpoints to y's neighbours the root lies. It is a multiple of y's unit squared, so that

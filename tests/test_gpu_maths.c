@@ -1,4 +1,5 @@
-/* The kernels' own correctly rounded square root, from roots that are up to four units off. */
+/* The kernels' own functions, their text compiled for the host: the correctly rounded square root, from roots that are
+ * up to four units off; sine and cosine of every size. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -27,7 +28,14 @@ static float near_sqrt(float x) {
 #define BITS_OF(x) bits_of(x)
 #define FLOAT_OF(bits) float_of(bits)
 #define NEAR_SQRT(x) near_sqrt(x)
+#define MUL_HIGH(a, b) ((uint32_t)((uint64_t)(a) * (b) >> 32))
+typedef unsigned int uint;
+#define fabs(x) fabsf(x)
+#define rint(x) rintf(x)
 #include "backends/gpu/rounded_sqrt.h"
+#include "backends/gpu/sine.h"
+#undef fabs
+#undef rint
 
 /* One binary of the same text: where the machine has the instruction, it is quick enough to try everything. */
 #if defined(__x86_64__) && !RV_SLOW_RUN
@@ -79,8 +87,43 @@ static void test_no_numbers(void **state) {
     assert_true(rounded_sqrt(FLT_MAX) == sqrtf(FLT_MAX) && rounded_sqrt(FLT_TRUE_MIN) == sqrtf(FLT_TRUE_MIN));
 }
 
+/* The largest relative error of both on a hundred floats. */
+static double error_around(float middle) {
+    double worst = 0;
+    for (int ulps = -50; ulps <= 50; ulps++) {
+        const float x = float_of(bits_of(middle) + (uint32_t)ulps);
+        worst = fmax(worst, fabs((double)sine_of(x) / sin((double)x) - 1));
+        worst = fmax(worst, fabs((double)cosine_of(x) / cos((double)x) - 1));
+    }
+    return worst;
+}
+
+/* Every exponent; and near multiples of pi / 2, where one of them is small. */
+static void test_sine(void **state) {
+    (void)state;
+    const uint32_t step = RV_SLOW_RUN ? 100003 : 1009;
+    double worst = 0, worst_relative = 0;
+    for (uint32_t bits = 1; bits < 0x7f800000u; bits += step) {
+        for (int sign = 0; sign < 2; sign++) {
+            const float x = float_of(bits | (uint32_t)sign << 31);
+            worst = fmax(worst, fabs((double)sine_of(x) - sin((double)x)));
+            worst = fmax(worst, fabs((double)cosine_of(x) - cos((double)x)));
+            worst_relative = fmax(worst_relative, fabs((double)sine_of(x) / sin((double)x) - 1));
+        }
+    }
+    for (double k = 1; k < 3e8; k *= 1.37) {
+        worst_relative = fmax(worst_relative, error_around((float)(floor(k) * 1.5707963267948966)));
+    }
+    /* of all floats the nearest to a multiple of pi / 2 (Muller, Elementary Functions) */
+    worst_relative = fmax(worst_relative, error_around(ldexpf(16367173.0f, 72)));
+    assert_true(worst < 1.2e-7);
+    assert_true(worst_relative < 4e-7);
+    assert_true(isnan(sine_of(INFINITY)) && isnan(cosine_of(-INFINITY)) && isnan(sine_of(NAN)));
+    assert_true(sine_of(0.0f) == 0.0f && cosine_of(0.0f) == 1.0f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_mantissa), cmocka_unit_test(test_every_exponent),
-                                       cmocka_unit_test(test_no_numbers)};
-    return cmocka_run_group_tests_name("rounded_sqrt", tests, NULL, NULL);
+                                       cmocka_unit_test(test_no_numbers), cmocka_unit_test(test_sine)};
+    return cmocka_run_group_tests_name("gpu_maths", tests, NULL, NULL);
 }
