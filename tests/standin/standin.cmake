@@ -41,6 +41,7 @@ rv_on_standin(check test_conformance check:cuda:0)
 rv_on_standin(products test_conformance cuda:0,cublas=always)
 rv_on_standin(noise test_noise cuda:0)
 rv_on_standin(golden test_golden_ops cuda:0)
+set_tests_properties(standin_check PROPERTIES LABELS "standin;long") # the same kernels as before, each in guarded memory
 set_property(TEST standin_products APPEND PROPERTY ENVIRONMENT "RV_CASES=matmul linear")
 
 # the entry points that the backend declares are those of NVIDIA's headers, where there are some

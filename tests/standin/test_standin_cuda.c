@@ -83,25 +83,24 @@ static void too_much_memory(void **unused) {
 /* The stand-in copies when somebody waits; whoever keeps the caller's pointer reads what came later. */
 static void uploads_keep_no_pointer(void **unused) {
     (void)unused;
-    enum { ROWS = 40, COLS = 4001, BIG = 80 }; /* rows of 16 kB through the staging, and once more than it holds */
+    enum { ROWS = 400, COLS = 2501, COUNT = ROWS * COLS }; /* 4 MB: twice what uploads are staged in; rows of 10 kB */
     rv_device *device = open_device("cuda:0");
     rv_array *x;
-    float *data = malloc(BIG * COLS * sizeof *data), *seen = malloc(BIG * COLS * sizeof *seen);
+    float *data = malloc(COUNT * sizeof *data), *seen = malloc(COUNT * sizeof *seen);
     assert_non_null(data);
     assert_non_null(seen);
-    assert_ok(rv_array_create(device, RV_F32, BIG, COLS, "x", &x), rv_array_message(x));
+    assert_ok(rv_array_create(device, RV_F32, ROWS, COLS, "x", &x), rv_array_message(x));
     for (int r = 0; r < ROWS; r++) {
         for (int c = 0; c < COLS; c++) data[c] = (float)(r * COLS + c);
         assert_ok(rv_array_write(x, r, 1, data), rv_array_message(x));
     }
-    memset(data, 0xFF, COLS * sizeof *data);
     assert_ok(rv_array_read(x, 0, ROWS, seen), rv_array_message(x));
-    for (int i = 0; i < ROWS * COLS; i++) assert_true(seen[i] == (float)i);
-    for (int i = 0; i < BIG * COLS; i++) data[i] = (float)-i;
-    assert_ok(rv_array_write(x, 0, BIG, data), rv_array_message(x));
-    memset(data, 0xFF, BIG * COLS * sizeof *data);
-    assert_ok(rv_array_read(x, 0, BIG, seen), rv_array_message(x));
-    for (int i = 0; i < BIG * COLS; i++) assert_true(seen[i] == (float)-i);
+    for (int i = 0; i < COUNT; i++) assert_true(seen[i] == (float)i);
+    for (int i = 0; i < COUNT; i++) data[i] = (float)-i;
+    assert_ok(rv_array_write(x, 0, ROWS, data), rv_array_message(x));
+    memset(data, 0xFF, COUNT * sizeof *data);
+    assert_ok(rv_array_read(x, 0, ROWS, seen), rv_array_message(x));
+    for (int i = 0; i < COUNT; i++) assert_true(seen[i] == (float)-i);
     free(data);
     free(seen);
     rv_array_destroy(x);
