@@ -12,7 +12,7 @@ typedef struct rv_cuda_list {
     rv_gpu_plan plan;
     rv_cuda_module **module; /* by source; NULL where cuBLAS does all of it */
     CUfunction *function;    /* by dispatch; NULL: cuBLAS */
-    CUdeviceptr scratch;
+    CUdeviceptr scratch, table;
 } rv_cuda_list;
 
 struct rv_program {
@@ -28,6 +28,7 @@ struct rv_program {
 static void free_list(rv_cuda *cuda, rv_cuda_list *list) {
     for (int i = 0; list->module && i < list->plan.source_count; i++) rv_cuda_module_put(cuda, list->module[i]);
     if (list->scratch) cuda->driver.cuMemFree_v2(list->scratch);
+    if (list->table) cuda->driver.cuMemFree_v2(list->table);
     rv_cuda_host_free(&cuda->services, list->module);
     rv_cuda_host_free(&cuda->services, list->function);
     rv_gpu_plan_free(&cuda->gpu, &list->plan);
@@ -45,6 +46,15 @@ static rv_status find_kernel(rv_cuda *cuda, rv_cuda_list *list, int64_t index, r
     return RV_CUDA_CALL(cuda, error, cuModuleGetFunction, &list->function[index], (*module)->module, dispatch->kernel);
 }
 
+static rv_status copy_table(rv_cuda *cuda, rv_cuda_list *list, rv_error *error) {
+    const size_t bytes = (size_t)list->plan.entry_count * sizeof *list->plan.table;
+    if (bytes == 0) return RV_OK;
+    rv_status status = rv_cuda_memory(cuda, bytes, &list->table, error);
+    /* the table outlives the copy, which a run on the same stream waits for */
+    if (status == RV_OK) status = RV_CUDA_CALL(cuda, error, cuMemcpyHtoDAsync_v2, list->table, list->plan.table, bytes, cuda->stream);
+    return status;
+}
+
 static rv_status build_list(rv_cuda *cuda, const rv_launch *launches, int64_t count, bool merge, rv_cuda_list *list, rv_error *error) {
     rv_status status = rv_gpu_lower(&cuda->gpu, launches, count, merge, &list->plan, error);
     if (status != RV_OK) return status;
@@ -54,6 +64,7 @@ static rv_status build_list(rv_cuda *cuda, const rv_launch *launches, int64_t co
         status = cuda->services.fail(error, RV_OUT_OF_MEMORY, "cuda:%d: no host memory for a program", cuda->ordinal);
     }
     if (status == RV_OK && list->plan.scratch_bytes) status = rv_cuda_memory(cuda, list->plan.scratch_bytes, &list->scratch, error);
+    if (status == RV_OK) status = copy_table(cuda, list, error);
     for (int64_t i = 0; i < list->plan.dispatch_count && status == RV_OK; i++) status = find_kernel(cuda, list, i, error);
     if (status != RV_OK) free_list(cuda, list);
     return status;
@@ -63,19 +74,20 @@ static rv_status build_list(rv_cuda *cuda, const rv_launch *launches, int64_t co
 
 static CUdeviceptr memory_of(const rv_cuda_list *list, const rv_buffer *buffer) {
     if (buffer == RV_GPU_SCRATCH) return list->scratch;
+    if (buffer == RV_GPU_TABLE) return list->table;
     return buffer ? buffer->memory : 0;
 }
 
 static rv_status enqueue(rv_cuda *cuda, const rv_cuda_list *list, int64_t index, CUstream stream, rv_error *error) {
     rv_gpu_dispatch *dispatch = &list->plan.dispatch[index];
     if (!list->function[index]) return rv_cuda_blas_run(cuda, &dispatch->gemm, list->scratch, error);
-    CUdeviceptr memory[RV_GPU_MAX_BUFFERS];
-    void *argument[RV_GPU_MAX_BUFFERS + 1];
+    CUdeviceptr memory[RV_GPU_MAX_BUFFERS + 1];
+    void *argument[RV_GPU_MAX_BUFFERS + 2];
     for (int i = 0; i < dispatch->buffer_count; i++) {
         memory[i] = memory_of(list, dispatch->buffer[i]);
         argument[i] = &memory[i];
     }
-    argument[dispatch->buffer_count] = &dispatch->args;
+    argument[dispatch->buffer_count] = dispatch->batched ? (void *)&dispatch->batch : &dispatch->args;
     return RV_CUDA_CALL(cuda, error, cuLaunchKernel, list->function[index], dispatch->groups, 1, 1, RV_LANES, 1, 1, 0, stream,
                         argument, NULL);
 }

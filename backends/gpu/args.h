@@ -40,4 +40,20 @@ typedef struct rv_part {
     int row0, row1, col0, col1;
 } rv_part;
 
+/* Memory arguments of a kernel that runs many launches. */
+#define RV_GPU_MAX_BUFFERS 16
+
+/* One launch in the table of such a kernel. */
+typedef struct rv_entry {
+    rv_args args;
+    int function;                               /* rv_gpu_function */
+    int first_group, groups;                    /* side by side: its groups */
+    int in[RV_GPU_INPUTS], out[RV_GPU_OUTPUTS]; /* which memory argument; 0 where absent */
+} rv_entry;
+
+/* Entries [first, first + count) of the table; slices: `rows` rows a group, of `all`. */
+typedef struct rv_batch {
+    int first, count, rows, all;
+} rv_batch;
+
 #endif

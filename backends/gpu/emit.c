@@ -1,5 +1,4 @@
 /* backends/gpu/emit.c: program texts: the functions' text, and the kernels generated around them. */
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +8,7 @@
 /* ---- the tables ----------------------------------------------------------------------------------------------- */
 
 const rv_gpu_function_info rv_gpu_functions[RV_GPU_FUNCTIONS] = {
-#define RV_GPU_FUNCTION(name, family, inputs, outputs, scratch) {#name, RV_GPU_FAMILY_##family, inputs, outputs, scratch},
+#define RV_GPU_FUNCTION(name, family, inputs, outputs, scratch, rows) {#name, RV_GPU_FAMILY_##family, inputs, outputs, scratch, rows},
 #include "backends/gpu/functions.def"
 };
 
@@ -77,45 +76,6 @@ static void add_head(rv_gpu_text *text) {
     add_text(text, rv_gpu_text_common);
 }
 
-/* ---- literals --------------------------------------------------------------------------------------------------- */
-
-static void add_view(rv_gpu_text *text, const rv_view *view) {
-    rv_gpu_text_add(text, "{%lld,%d,%d,%d,%d,%d},", (long long)view->at, view->rows, view->cols, view->stride, view->step, view->type);
-}
-
-static void add_float(rv_gpu_text *text, float x) {
-    unsigned bits;
-    memcpy(&bits, &x, sizeof bits);
-    if (isfinite(x)) rv_gpu_text_add(text, "%af,", (double)x);
-    else rv_gpu_text_add(text, "FLOAT_OF(0x%xu),", bits);
-}
-
-/* `const rv_args NAME = {...};` in the order of the struct's members. */
-static void add_args(rv_gpu_text *text, const char *name, const rv_args *args) {
-    rv_gpu_text_add(text, "const rv_args %s = {{", name);
-    for (int k = 0; k < RV_GPU_INPUTS; k++) add_view(text, &args->in[k]);
-    add_text(text, "},{");
-    for (int k = 0; k < RV_GPU_OUTPUTS; k++) add_view(text, &args->out[k]);
-    add_text(text, "},{");
-    for (int k = 0; k < 6; k++) add_float(text, args->f[k]);
-    rv_gpu_text_add(text, "},{%d,%d,%d,%d},%uu,%uu,", args->i[0], args->i[1], args->i[2], args->i[3], args->stream, args->t);
-    rv_gpu_text_add(text, "%d,%d,%d,%d,%d,{%d,%d,%d,%d}};\n", args->rows, args->cols, args->part_rows, args->part_cols,
-                    args->col_parts, args->extra[0], args->extra[1], args->extra[2], args->extra[3]);
-}
-
-static void add_base(rv_gpu_text *text, int buffer) {
-    if (buffer < 0) add_text(text, "0,");
-    else rv_gpu_text_add(text, "m%d,", buffer);
-}
-
-static void add_bases(rv_gpu_text *text, const char *name, const rv_gpu_call *call) {
-    rv_gpu_text_add(text, "const rv_bases %s = {{", name);
-    for (int k = 0; k < RV_GPU_INPUTS; k++) add_base(text, call->in[k]);
-    add_text(text, "},{");
-    for (int k = 0; k < RV_GPU_OUTPUTS; k++) add_base(text, call->out[k]);
-    add_text(text, "}};\n");
-}
-
 /* ---- kernels ------------------------------------------------------------------------------------------------------ */
 
 static void add_memory(rv_gpu_text *text, int count) {
@@ -124,16 +84,22 @@ static void add_memory(rv_gpu_text *text, int count) {
 
 static const char *const scratch_line = "SHARED float scratch[%d];\n";
 
+static void add_base(rv_gpu_text *text, int buffer) {
+    if (buffer < 0) add_text(text, "0,");
+    else rv_gpu_text_add(text, "m%d,", buffer);
+}
+
 /* One launch, sizes by value. */
 static void add_single(rv_gpu_text *text, const rv_gpu_function_info *info) {
     rv_gpu_text_add(text, "KERNEL(op_%s)(", info->name);
     add_memory(text, info->inputs + info->outputs);
     add_text(text, ", ARGUMENT rv_args args) {\n");
     rv_gpu_text_add(text, scratch_line, info->scratch > 0 ? info->scratch : 1);
-    rv_gpu_call call;
-    for (int k = 0; k < RV_GPU_INPUTS; k++) call.in[k] = k < info->inputs ? k : -1;
-    for (int k = 0; k < RV_GPU_OUTPUTS; k++) call.out[k] = k < info->outputs ? info->inputs + k : -1;
-    add_bases(text, "bases", &call);
+    add_text(text, "const rv_bases bases = {{");
+    for (int k = 0; k < RV_GPU_INPUTS; k++) add_base(text, k < info->inputs ? k : -1);
+    add_text(text, "},{");
+    for (int k = 0; k < RV_GPU_OUTPUTS; k++) add_base(text, k < info->outputs ? info->inputs + k : -1);
+    add_text(text, "}};\n");
     rv_gpu_text_add(text, "const rv_part part = part_of(&args, GROUP);\n%s(&args, &bases, &part, scratch);\n}\n", info->name);
 }
 
@@ -145,64 +111,102 @@ static void add_used(rv_gpu_text *text, bool *used) {
     }
 }
 
-static void add_families(rv_gpu_text *text, const rv_gpu_call *calls, int count) {
-    bool used[RV_GPU_FAMILIES] = {false};
-    for (int i = 0; i < count; i++) used[rv_gpu_functions[calls[i].stage->function].family] = true;
-    add_used(text, used);
+/* ---- kernels that run many launches ------------------------------------------------------------------------------- */
+
+/* MEMORY(i): argument m<i>, by halving. */
+static void add_choice(rv_gpu_text *text, int first, int last) {
+    if (last - first == 1) {
+        rv_gpu_text_add(text, "m%d", first);
+        return;
+    }
+    const int middle = (first + last) / 2;
+    rv_gpu_text_add(text, "((i) < %d ? ", middle);
+    add_choice(text, first, middle);
+    add_text(text, " : ");
+    add_choice(text, middle, last);
+    add_text(text, ")");
 }
 
-static void begin_kernel(rv_gpu_text *text, const char *name, const rv_gpu_call *calls, int count, int buffers) {
+/* The call of a function on `entry`, for `part`. */
+static void add_call(rv_gpu_text *text, const rv_gpu_function_info *info, const char *part) {
+    add_text(text, "const rv_args args = entry->args;\nrv_bases bases;\n");
+    for (int k = 0; k < info->inputs; k++) rv_gpu_text_add(text, "bases.in[%d] = MEMORY(entry->in[%d]);\n", k, k);
+    for (int k = 0; k < info->outputs; k++) rv_gpu_text_add(text, "bases.out[%d] = MEMORY(entry->out[%d]);\n", k, k);
+    rv_gpu_text_add(text, "const rv_part part = %s;\n%s(&args, &bases, &part, scratch);\n", part, info->name);
+}
+
+/* A switch over the functions, or the one call where there is one alone: PoCL mistakes barriers in branches. */
+static void add_switch(rv_gpu_text *text, const bool *functions, const char *part) {
+    int count = 0;
+    for (int f = 0; f < RV_GPU_FUNCTIONS; f++) count += functions[f];
+    if (count > 1) add_text(text, "switch (entry->function) {\n");
+    for (int f = 0; f < RV_GPU_FUNCTIONS; f++) {
+        if (!functions[f]) continue;
+        if (count > 1) rv_gpu_text_add(text, "case %d: {\n", f);
+        add_call(text, &rv_gpu_functions[f], part);
+        if (count > 1) add_text(text, "break;\n}\n");
+    }
+    if (count > 1) add_text(text, "}\n");
+}
+
+static void begin_batch(rv_gpu_text *text, const char *name, const bool *functions) {
+    bool used[RV_GPU_FAMILIES] = {false};
     int scratch = 1;
-    for (int i = 0; i < count; i++) {
-        const int wanted = rv_gpu_functions[calls[i].stage->function].scratch;
-        scratch = wanted > scratch ? wanted : scratch;
+    for (int f = 0; f < RV_GPU_FUNCTIONS; f++) {
+        if (!functions[f]) continue;
+        used[rv_gpu_functions[f].family] = true;
+        scratch = rv_gpu_functions[f].scratch > scratch ? rv_gpu_functions[f].scratch : scratch;
     }
     add_head(text);
-    add_families(text, calls, count);
-    rv_gpu_text_add(text, "KERNEL(%s)(", name);
-    add_memory(text, buffers);
-    add_text(text, ") {\n");
+    add_used(text, used);
+    add_text(text, "#define MEMORY(i) ");
+    add_choice(text, 0, RV_GPU_MAX_BUFFERS);
+    rv_gpu_text_add(text, "\nKERNEL(%s)(", name);
+    add_memory(text, RV_GPU_MAX_BUFFERS);
+    add_text(text, ", GLOBAL const rv_entry *table, ARGUMENT rv_batch batch) {\n");
     rv_gpu_text_add(text, scratch_line, scratch);
 }
 
-bool rv_gpu_emit_slices(rv_gpu_text *text, const char *name, const rv_gpu_call *calls, int count, int buffers, int64_t rows, int64_t all) {
-    begin_kernel(text, name, calls, count, buffers);
-    rv_gpu_text_add(text, "const int row0 = GROUP * %lld, row1 = row0 + %lld < %lld ? row0 + %lld : %lld;\n", (long long)rows, (long long)rows,
-                    (long long)all, (long long)rows, (long long)all);
-    for (int i = 0; i < count; i++) {
-        if (calls[i].barrier) add_text(text, "BARRIER;\n");
-        add_text(text, "{\n");
-        add_args(text, "args", &calls[i].args);
-        add_bases(text, "bases", &calls[i]);
-        rv_gpu_text_add(text, "const rv_part part = {row0, row1, 0, %d};\n", calls[i].args.cols);
-        rv_gpu_text_add(text, "%s(&args, &bases, &part, scratch);\n}\n", rv_gpu_functions[calls[i].stage->function].name);
-    }
-    add_text(text, "}\n");
-    return !text->failed;
+bool rv_gpu_in_slices(const rv_gpu *gpu, rv_gpu_function function) {
+    return rv_gpu_functions[function].rows && !(gpu->no_barrier_branches && rv_gpu_functions[function].scratch > 0);
 }
 
-/* Calls of one function follow one another and share its code. The functions stand in one chain of else: branches with
- * barriers that come one behind the other never end on PoCL. */
-bool rv_gpu_emit_together(rv_gpu_text *text, const char *name, const rv_gpu_call *calls, int count, int buffers) {
-    begin_kernel(text, name, calls, count, buffers);
-    int64_t groups = 0;
-    for (int i = 0, same; i < count; i = same) {
-        const rv_gpu_function function = calls[i].stage->function;
-        for (same = i + 1; same < count && calls[same].stage->function == function;) same++;
-        int64_t end = groups;
-        for (int k = i; k < same; k++) end += rv_gpu_stage_groups(calls[k].stage);
-        rv_gpu_text_add(text, "%sif (GROUP < %lld) {\nrv_args args;\nrv_bases bases;\nint group;\n", i > 0 ? "else " : "", (long long)end);
-        for (int k = i; k < same; k++) {
-            rv_gpu_text_add(text, "%sif (GROUP < %lld) {\n", k > i ? "else " : "", (long long)(groups + rv_gpu_stage_groups(calls[k].stage)));
-            add_args(text, "own_args", &calls[k].args);
-            add_bases(text, "own_bases", &calls[k]);
-            rv_gpu_text_add(text, "args = own_args; bases = own_bases; group = GROUP - %lld;\n}\n", (long long)groups);
-            groups += rv_gpu_stage_groups(calls[k].stage);
-        }
-        rv_gpu_text_add(text, "const rv_part part = part_of(&args, group);\n%s(&args, &bases, &part, scratch);\n}\n", rv_gpu_functions[function].name);
+static int find_source(const rv_gpu_plan *plan, const char *name) {
+    for (int i = 0; i < plan->source_count; i++) {
+        if (strcmp(plan->source[i].name, name) == 0) return i;
     }
-    add_text(text, "}\n");
-    return !text->failed;
+    return -1;
+}
+
+int rv_gpu_source_slices(const rv_gpu *gpu, rv_gpu_plan *plan) {
+    const int known = find_source(plan, "slices");
+    if (known >= 0) return known;
+    rv_gpu_text text = {.gpu = gpu};
+    bool functions[RV_GPU_FUNCTIONS];
+    for (int f = 0; f < RV_GPU_FUNCTIONS; f++) functions[f] = rv_gpu_in_slices(gpu, (rv_gpu_function)f);
+    begin_batch(&text, "slices", functions);
+    add_text(&text, "const int row0 = GROUP * batch.rows, row1 = batch.all - row0 < batch.rows ? batch.all : row0 + batch.rows;\n"
+                    "for (int k = 0; k < batch.count; k++) {\n"
+                    "GLOBAL const rv_entry *const entry = table + batch.first + k;\n"
+                    "BARRIER;\n");
+    add_switch(&text, functions, "{row0, row1, 0, args.cols}");
+    add_text(&text, "}\n}\n");
+    return rv_gpu_source_add(gpu, plan, "slices", &text);
+}
+
+int rv_gpu_source_together(const rv_gpu *gpu, rv_gpu_plan *plan, const bool *functions) {
+    rv_gpu_text text = {.gpu = gpu};
+    char name[64] = "together";
+    for (int f = 0; f < RV_GPU_FUNCTIONS; f++) {
+        const size_t used = strlen(name);
+        if (functions[f]) snprintf(name + used, sizeof name - used, " %s", rv_gpu_functions[f].name);
+    }
+    begin_batch(&text, "together", functions);
+    add_text(&text, "GLOBAL const rv_entry *entry = table + batch.first;\n"
+                    "while (GROUP >= entry->first_group + entry->groups) entry++;\n");
+    add_switch(&text, functions, "part_of(&args, GROUP - entry->first_group)");
+    add_text(&text, "}\n");
+    return rv_gpu_source_add(gpu, plan, name, &text);
 }
 
 /* ---- families ------------------------------------------------------------------------------------------------------ */
@@ -231,9 +235,8 @@ rv_status rv_gpu_family_source(const rv_gpu *gpu, rv_gpu_family family, rv_gpu_s
 int rv_gpu_source_family(const rv_gpu *gpu, rv_gpu_plan *plan, rv_gpu_family family) {
     char name[64];
     snprintf(name, sizeof name, "family %s", families[family].name);
-    for (int i = 0; i < plan->source_count; i++) {
-        if (strcmp(plan->source[i].name, name) == 0) return i;
-    }
+    const int known = find_source(plan, name);
+    if (known >= 0) return known;
     rv_gpu_text text = {.gpu = gpu};
     family_text(&text, family);
     return rv_gpu_source_add(gpu, plan, name, &text);

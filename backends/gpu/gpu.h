@@ -11,10 +11,12 @@
  *
  * A function computes one part of its op's domain with one work-group of RV_LANES work-items; parts are independent. The
  * kernels around them are generated (emit.c), in three forms:
- *   single    one launch, one part a group, sizes in an rv_args that is passed by value: few programs, one a family;
+ *   single    one launch, one part a group, its rv_args passed by value;
  *   slices    a region of row-independent launches (core/backend.h): a group runs all of them for its rows, one after
- *             the other, with barriers in between where one needs what another wrote; sizes are literals;
- *   together  independent launches in one dispatch: each takes a range of the groups; sizes are literals.
+ *             the other, with barriers in between;
+ *   together  independent launches in one dispatch: each takes a range of the groups.
+ * The last two read what to do from a table in device memory and switch by function: one program serves every plan, where
+ * sizes as literals would be compiled anew for each, for seconds.
  */
 #ifndef RV_BACKENDS_GPU_H
 #define RV_BACKENDS_GPU_H
@@ -38,7 +40,7 @@ typedef enum rv_gpu_family {
 } rv_gpu_family;
 
 typedef enum rv_gpu_function {
-#define RV_GPU_FUNCTION(name, family, inputs, outputs, scratch) RV_GPU_##name,
+#define RV_GPU_FUNCTION(name, family, inputs, outputs, scratch, rows) RV_GPU_##name,
 #include "backends/gpu/functions.def"
 
     RV_GPU_FUNCTIONS
@@ -48,7 +50,8 @@ typedef struct rv_gpu_function_info {
     const char *name;
     rv_gpu_family family;
     int inputs, outputs; /* pointers that the function takes */
-    int scratch;         /* floats of local memory */
+    int scratch;         /* floats of local memory; more than 0: it has barriers */
+    int rows;            /* 1: slices can hold it */
 } rv_gpu_function_info;
 extern const rv_gpu_function_info rv_gpu_functions[RV_GPU_FUNCTIONS];
 
@@ -78,15 +81,14 @@ typedef struct rv_gpu_gemm {
     rv_operand a, b, c;
 } rv_gpu_gemm;
 
-enum { RV_GPU_MAX_BUFFERS = 24 };
-
 typedef struct rv_gpu_dispatch {
     int source;                             /* index into plan.source */
     char kernel[48];                        /* its kernel */
-    bool has_args;                          /* rv_args by value behind the buffers; else its sizes are literals */
+    bool batched;                           /* the argument behind the buffers: an rv_batch, else an rv_args */
     rv_args args;
+    rv_batch batch;
     int buffer_count;                       /* the kernel's first arguments, GLOBAL char * each */
-    rv_buffer *buffer[RV_GPU_MAX_BUFFERS];  /* NULL: absent operand (pass any); RV_GPU_SCRATCH: the plan's scratch memory */
+    rv_buffer *buffer[RV_GPU_MAX_BUFFERS + 1];  /* NULL: absent operand (pass any); RV_GPU_SCRATCH, RV_GPU_TABLE */
     uint32_t groups;                        /* work-groups of RV_LANES work-items; never 0 */
     int64_t first, count;                   /* the launches it belongs to: [first, first + count) */
     rv_gpu_gemm gemm;
@@ -95,9 +97,12 @@ typedef struct rv_gpu_dispatch {
 /* Stands for scratch memory that lives from one dispatch of a launch to the next. */
 #define RV_GPU_SCRATCH ((rv_buffer *)(void *)&rv_gpu_scratch_mark)
 extern const char rv_gpu_scratch_mark;
+/* Stands for a copy of the plan's table in device memory. */
+#define RV_GPU_TABLE ((rv_buffer *)(void *)&rv_gpu_table_mark)
+extern const char rv_gpu_table_mark;
 
 typedef struct rv_gpu_source {
-    char name[64]; /* for messages: "family map", "region loss (23 launches)" */
+    char name[64]; /* for messages: "family map", "slices", "together product_64" */
     char *text;
     size_t length;
 } rv_gpu_source;
@@ -107,6 +112,8 @@ typedef struct rv_gpu_plan {
     int64_t dispatch_count, dispatch_capacity;
     rv_gpu_source *source; /* equal texts appear once; programs are best kept by a hash of the text */
     int source_count, source_capacity;
+    rv_entry *table;
+    int64_t entry_count, entry_capacity;
     size_t scratch_bytes;
 } rv_gpu_plan;
 

@@ -4,7 +4,7 @@
 #include <limits.h>
 #include <string.h>
 
-const char rv_gpu_scratch_mark;
+const char rv_gpu_scratch_mark, rv_gpu_table_mark;
 
 /* ---- stages ------------------------------------------------------------------------------------------------ */
 
@@ -151,6 +151,14 @@ rv_gpu_dispatch *rv_gpu_dispatch_add(const rv_gpu *gpu, rv_gpu_plan *plan) {
     return dispatch;
 }
 
+rv_entry *rv_gpu_entry_add(const rv_gpu *gpu, rv_gpu_plan *plan) {
+    rv_entry *list = grow(gpu, plan->table, plan->entry_count, &plan->entry_capacity, sizeof *list);
+    if (!list) return NULL;
+    plan->table = list;
+    memset(&list[plan->entry_count], 0, sizeof *list);
+    return &list[plan->entry_count++];
+}
+
 int rv_gpu_source_add(const rv_gpu *gpu, rv_gpu_plan *plan, const char *name, rv_gpu_text *text) {
     int index = text->failed ? -1 : 0;
     for (; index >= 0 && index < plan->source_count; index++) {
@@ -187,7 +195,6 @@ static rv_status add_stage(const rv_gpu *gpu, const rv_gpu_stage *stage, const r
     rv_gpu_dispatch *dispatch = source < 0 ? NULL : rv_gpu_dispatch_add(gpu, plan);
     if (!dispatch) return no_memory(gpu, error);
     dispatch->source = source;
-    dispatch->has_args = true;
     dispatch->first = index;
     dispatch->count = 1;
     dispatch->gemm = stage->gemm;
@@ -232,5 +239,6 @@ void rv_gpu_plan_free(const rv_gpu *gpu, rv_gpu_plan *plan) {
     for (int i = 0; i < plan->source_count; i++) services->resize(services->user, plan->source[i].text, 0);
     services->resize(services->user, plan->source, 0);
     services->resize(services->user, plan->dispatch, 0);
+    services->resize(services->user, plan->table, 0);
     *plan = (rv_gpu_plan){.dispatch = NULL};
 }

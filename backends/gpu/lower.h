@@ -66,23 +66,19 @@ typedef struct rv_gpu_text {
 } rv_gpu_text;
 void rv_gpu_text_add(rv_gpu_text *text, const char *format, ...) RV_PRINTF(2, 3);
 
-/* A stage in a generated kernel: which of the kernel's memory arguments its operands are. */
-typedef struct rv_gpu_call {
-    const rv_gpu_stage *stage;
-    rv_args args;
-    int in[RV_GPU_INPUTS], out[RV_GPU_OUTPUTS]; /* -1: absent */
-    bool barrier;                               /* slices: wait before it */
-} rv_gpu_call;
-
-/* The text of a kernel `name` over `calls`: all for the same rows (slices of `rows` rows out of `all`), or side by side. */
-bool rv_gpu_emit_slices(rv_gpu_text *text, const char *name, const rv_gpu_call *calls, int count, int buffers, int64_t rows, int64_t all);
-bool rv_gpu_emit_together(rv_gpu_text *text, const char *name, const rv_gpu_call *calls, int count, int buffers);
+/* The program of all that slices can hold, and of some functions side by side: their kernels are called "slices" and
+ * "together". Its index in the plan, -1: out of memory. */
+int rv_gpu_source_slices(const rv_gpu *gpu, rv_gpu_plan *plan);
+int rv_gpu_source_together(const rv_gpu *gpu, rv_gpu_plan *plan, const bool *functions);
+/* Whether slices on this device hold it. */
+bool rv_gpu_in_slices(const rv_gpu *gpu, rv_gpu_function function);
 
 /* Keeps a text in the plan, once; its index, -1: out of memory. Takes the text's memory. */
 int rv_gpu_source_add(const rv_gpu *gpu, rv_gpu_plan *plan, const char *name, rv_gpu_text *text);
 /* The program of a family, once in the plan. */
 int rv_gpu_source_family(const rv_gpu *gpu, rv_gpu_plan *plan, rv_gpu_family family);
 rv_gpu_dispatch *rv_gpu_dispatch_add(const rv_gpu *gpu, rv_gpu_plan *plan);
+rv_entry *rv_gpu_entry_add(const rv_gpu *gpu, rv_gpu_plan *plan);
 
 /* One dispatch a stage. */
 rv_status rv_gpu_lower_single(const rv_gpu *gpu, const rv_launch *launch, int64_t index, rv_gpu_plan *plan, rv_error *error);

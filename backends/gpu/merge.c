@@ -1,11 +1,12 @@
 /* backends/gpu/merge.c: a region of launches as few dispatches (slices and together, gpu.h). */
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "backends/gpu/lower.h"
 
-/* Calls of one generated kernel: compile time grows with them. */
-enum { MAX_CALLS = 96 };
+/* Launches of one dispatch. */
+enum { MAX_CALLS = 256 };
 
 static const struct {
     rv_rows_rule rows;
@@ -27,97 +28,77 @@ static int64_t rows_of(const rv_launch *launch) {
     return 0;
 }
 
-/* ---- a kernel in the making --------------------------------------------------------------------------------------- */
-
-typedef struct rv_range {
-    const rv_buffer *buffer;
-    size_t first, last; /* bytes */
-    bool write;
-} rv_range;
+/* ---- a dispatch in the making -------------------------------------------------------------------------------------- */
 
 typedef struct rv_merged {
     const rv_gpu *gpu;
-    rv_gpu_stages stages[MAX_CALLS]; /* of one launch each */
-    rv_gpu_call calls[MAX_CALLS];
-    int64_t launch[MAX_CALLS]; /* whose */
-    int count;
+    rv_gpu_plan *plan;
+    rv_error *error;
+    rv_gpu_stages stages[MAX_CALLS]; /* together: of one launch each */
+    int64_t first_entry;             /* its entries are the last ones of the plan's table */
+    int64_t groups;                  /* of all entries, side by side */
     rv_buffer *buffers[RV_GPU_MAX_BUFFERS];
     int buffer_count;
-    rv_range ranges[MAX_CALLS * (RV_GPU_INPUTS + RV_GPU_OUTPUTS)]; /* touched since the last barrier */
-    int range_count;
+    bool functions[RV_GPU_FUNCTIONS];
 } rv_merged;
 
+static rv_status no_memory(const rv_merged *merged) {
+    return merged->gpu->services->fail(merged->error, RV_OUT_OF_MEMORY, "no host memory to prepare a plan for the device");
+}
+
+static void start(rv_merged *merged) {
+    merged->first_entry = merged->plan->entry_count;
+    merged->groups = merged->buffer_count = 0;
+    memset(merged->functions, 0, sizeof merged->functions);
+}
+
+static int64_t calls_of(const rv_merged *merged) { return merged->plan->entry_count - merged->first_entry; }
+
+/* -1: there is no room for it. */
 static int buffer_index(rv_merged *merged, rv_buffer *buffer) {
-    if (!buffer) return -1;
+    if (!buffer) return 0;
     for (int i = 0; i < merged->buffer_count; i++) {
         if (merged->buffers[i] == buffer) return i;
     }
-    if (merged->buffer_count == RV_GPU_MAX_BUFFERS) return RV_GPU_MAX_BUFFERS;
+    if (merged->buffer_count == RV_GPU_MAX_BUFFERS) return -1;
     merged->buffers[merged->buffer_count] = buffer;
     return merged->buffer_count++;
 }
 
-static rv_range range_of(const rv_operand *operand, bool write) {
-    const size_t size = operand->dtype == RV_U8 ? 1 : 4;
-    const int64_t count = operand->rows > 0 ? (operand->rows - 1) * operand->stride + operand->cols : 0;
-    return (rv_range){operand->buffer, operand->offset * size, (operand->offset + (size_t)count) * size, write};
-}
-
-static bool meets(const rv_merged *merged, rv_range range) {
-    for (int i = 0; i < merged->range_count; i++) {
-        const rv_range *other = &merged->ranges[i];
-        if (other->buffer == range.buffer && (other->write || range.write) && other->first < range.last && range.first < other->last) return true;
-    }
-    return false;
-}
-
-/* Does the call need, or spoil, what one since the last barrier wrote or read? */
-static bool needs_barrier(rv_merged *merged, const rv_gpu_stage *stage) {
-    rv_range ranges[RV_GPU_INPUTS + RV_GPU_OUTPUTS];
-    int count = 0;
-    bool needed = false;
-    for (int k = 0; k < RV_GPU_INPUTS; k++) {
-        if (stage->in[k].buffer) ranges[count++] = range_of(&stage->in[k], false);
-    }
-    for (int k = 0; k < RV_GPU_OUTPUTS; k++) {
-        if (stage->out[k].buffer) ranges[count++] = range_of(&stage->out[k], true);
-    }
-    for (int i = 0; i < count; i++) needed = needed || meets(merged, ranges[i]);
-    if (needed) merged->range_count = 0;
-    for (int i = 0; i < count; i++) merged->ranges[merged->range_count++] = ranges[i];
-    return needed;
-}
-
-/* Adds a stage; false where the kernel has no room for it. */
-static bool add_call(rv_merged *merged, const rv_gpu_stage *stage, size_t scratch_base, int64_t launch) {
-    if (merged->count == MAX_CALLS) return false;
-    rv_gpu_call *call = &merged->calls[merged->count];
+/* Adds an entry; false where the dispatch has no room for it, or host memory ran out. */
+static bool add_entry(rv_merged *merged, const rv_gpu_stage *stage, size_t scratch_base) {
+    rv_gpu_plan *plan = merged->plan;
     const int buffers = merged->buffer_count;
-    bool fits = rv_gpu_args_of(stage, scratch_base, &call->args);
-    for (int k = 0; k < RV_GPU_INPUTS; k++) fits = (call->in[k] = buffer_index(merged, stage->in[k].buffer)) < RV_GPU_MAX_BUFFERS && fits;
-    for (int k = 0; k < RV_GPU_OUTPUTS; k++) fits = (call->out[k] = buffer_index(merged, stage->out[k].buffer)) < RV_GPU_MAX_BUFFERS && fits;
-    if (!fits) {
+    rv_entry *entry = calls_of(merged) < MAX_CALLS ? rv_gpu_entry_add(merged->gpu, plan) : NULL;
+    if (!entry) return false;
+    bool fits = rv_gpu_args_of(stage, scratch_base, &entry->args);
+    for (int k = 0; k < RV_GPU_INPUTS; k++) fits = (entry->in[k] = buffer_index(merged, stage->in[k].buffer)) >= 0 && fits;
+    for (int k = 0; k < RV_GPU_OUTPUTS; k++) fits = (entry->out[k] = buffer_index(merged, stage->out[k].buffer)) >= 0 && fits;
+    const int64_t groups = fits ? rv_gpu_stage_groups(stage) : 0;
+    if (!fits || merged->groups + groups > INT_MAX) {
         merged->buffer_count = buffers;
+        plan->entry_count--;
         return false;
     }
-    call->stage = stage;
-    call->barrier = false;
-    merged->launch[merged->count++] = launch;
+    entry->function = (int)stage->function;
+    entry->first_group = (int)merged->groups;
+    entry->groups = (int)groups;
+    merged->groups += groups;
+    merged->functions[stage->function] = true;
     return true;
 }
 
-static rv_status finish(rv_merged *merged, const char *name, bool emitted, rv_gpu_text *text, int64_t first, int64_t last, int64_t groups,
-                        rv_gpu_plan *plan, rv_error *error) {
-    char title[64];
-    snprintf(title, sizeof title, "%s of %d launches from %lld on", name, merged->count, (long long)first);
-    const int source = emitted ? rv_gpu_source_add(merged->gpu, plan, title, text) : -1;
-    rv_gpu_dispatch *dispatch = source < 0 ? NULL : rv_gpu_dispatch_add(merged->gpu, plan);
-    if (!dispatch) return merged->gpu->services->fail(error, RV_OUT_OF_MEMORY, "no host memory to prepare a plan for the device");
+static rv_status finish(rv_merged *merged, const char *kernel, int source, int64_t first, int64_t last, int64_t rows, int64_t all) {
+    rv_gpu_dispatch *dispatch = source < 0 ? NULL : rv_gpu_dispatch_add(merged->gpu, merged->plan);
+    if (!dispatch) return no_memory(merged);
     dispatch->source = source;
-    snprintf(dispatch->kernel, sizeof dispatch->kernel, "%s", name);
-    dispatch->buffer_count = merged->buffer_count;
-    memcpy(dispatch->buffer, merged->buffers, sizeof dispatch->buffer);
-    dispatch->groups = (uint32_t)groups;
+    snprintf(dispatch->kernel, sizeof dispatch->kernel, "%s", kernel);
+    dispatch->batched = true;
+    dispatch->batch = (rv_batch){(int)merged->first_entry, (int)calls_of(merged), (int)rows, (int)all};
+    for (int i = 0; i < RV_GPU_MAX_BUFFERS; i++) dispatch->buffer[i] = merged->buffers[i < merged->buffer_count ? i : 0];
+    dispatch->buffer[RV_GPU_MAX_BUFFERS] = RV_GPU_TABLE;
+    dispatch->buffer_count = RV_GPU_MAX_BUFFERS + 1;
+    dispatch->groups = (uint32_t)(rows ? (all + rows - 1) / rows : merged->groups);
     dispatch->first = first;
     dispatch->count = last - first;
     return RV_OK;
@@ -144,106 +125,105 @@ static double seconds_alone(const rv_gpu *gpu, const rv_launch *launch) {
 
 static int64_t slice_rows(const rv_gpu *gpu, int64_t rows) { return rows > 0 ? (rows + gpu->units - 1) / gpu->units : 1; }
 
-static rv_status emit_slices(rv_merged *merged, const rv_launch *launches, int64_t first, int64_t last, rv_gpu_plan *plan, rv_error *error) {
-    if (merged->count < 2) return merged->count ? rv_gpu_lower_single(merged->gpu, &launches[first], first, plan, error) : RV_OK;
+/* What has gathered of launches [first, last). */
+static rv_status emit_slices(rv_merged *merged, const rv_launch *launches, int64_t first, int64_t last) {
+    if (last == first) return RV_OK;
     const int64_t all = rows_of(&launches[first]), rows = slice_rows(merged->gpu, all);
-    if (all == 0) return RV_OK;
-    rv_gpu_text text = {.gpu = merged->gpu};
-    const bool emitted = rv_gpu_emit_slices(&text, "slices", merged->calls, merged->count, merged->buffer_count, rows, all);
-    return finish(merged, "slices", emitted, &text, first, last, (all + rows - 1) / rows, plan, error);
+    if (last - first > 1) return finish(merged, "slices", rv_gpu_source_slices(merged->gpu, merged->plan), first, last, rows, all);
+    merged->plan->entry_count = merged->first_entry; /* alone it goes by itself */
+    return rv_gpu_lower_single(merged->gpu, &launches[first], first, merged->plan, merged->error);
 }
 
-static void start(rv_merged *merged) { merged->count = merged->buffer_count = merged->range_count = 0; }
-
-static bool joins(rv_merged *merged, const rv_launch *launch, int64_t index) {
-    if (merged->count == MAX_CALLS) return false;
-    rv_gpu_stages *stages = &merged->stages[merged->count];
+static bool joins(rv_merged *merged, const rv_launch *launch) {
+    rv_gpu_stages *stages = &merged->stages[0];
     stages->count = 0;
     stages->scratch_bytes = 0;
     const rv_gpu_lowering lowering = rv_gpu_lowering_of(launch->op);
     if (!lowering || !lowering(merged->gpu, launch, true, stages) || stages->count != 1 || stages->scratch_bytes) return false;
-    if (!add_call(merged, &stages->stage[0], 0, index)) return false;
-    rv_gpu_call *call = &merged->calls[merged->count - 1];
-    call->barrier = needs_barrier(merged, call->stage);
-    return true;
+    stages->stage[0].part_rows = slice_rows(merged->gpu, rows_of(launch));
+    return rv_gpu_in_slices(merged->gpu, stages->stage[0].function) && add_entry(merged, &stages->stage[0], 0);
 }
 
 static bool worth_slicing(const rv_gpu *gpu, const rv_launch *launch) {
     return seconds_sliced(gpu, launch, slice_rows(gpu, rows_of(launch))) < seconds_alone(gpu, launch);
 }
 
-/* Runs of launches that gain by it become one kernel each; the order stays. */
-static rv_status lower_rows(rv_merged *merged, const rv_launch *launches, int64_t first, int64_t last, rv_gpu_plan *plan, rv_error *error) {
+/* Runs of launches that gain by it become one dispatch each; the order stays. */
+static rv_status lower_rows(rv_merged *merged, const rv_launch *launches, int64_t first, int64_t last) {
     const rv_gpu *gpu = merged->gpu;
     rv_status status = RV_OK;
     int64_t from = first;
     start(merged);
     for (int64_t i = first; i < last && status == RV_OK; i++) {
-        const bool worth = worth_slicing(gpu, &launches[i]);
-        if (worth && joins(merged, &launches[i], i)) continue;
-        status = emit_slices(merged, launches, from, i, plan, error);
+        const bool worth = rows_of(&launches[i]) > 0 && worth_slicing(gpu, &launches[i]);
+        if (worth && joins(merged, &launches[i])) continue;
+        status = emit_slices(merged, launches, from, i);
         start(merged);
         from = i;
-        if (worth && joins(merged, &launches[i], i)) continue; /* the first of a new kernel */
-        start(merged);
-        if (status == RV_OK) status = rv_gpu_lower_single(gpu, &launches[i], i, plan, error);
+        if (worth && joins(merged, &launches[i])) continue; /* the first of a new one */
+        if (status == RV_OK) status = rv_gpu_lower_single(gpu, &launches[i], i, merged->plan, merged->error);
         from = i + 1;
     }
-    return status == RV_OK ? emit_slices(merged, launches, from, last, plan, error) : status;
+    return status == RV_OK ? emit_slices(merged, launches, from, last) : status;
 }
 
 /* ---- together ------------------------------------------------------------------------------------------------------------- */
 
-static rv_status emit_together(rv_merged *merged, int64_t first, int64_t last, rv_gpu_plan *plan, rv_error *error) {
-    int64_t groups = 0;
-    for (int i = 0; i < merged->count; i++) groups += rv_gpu_stage_groups(merged->calls[i].stage);
-    if (groups == 0) return RV_OK;
-    rv_gpu_text text = {.gpu = merged->gpu};
-    const bool emitted = rv_gpu_emit_together(&text, "together", merged->calls, merged->count, merged->buffer_count);
-    return finish(merged, "together", emitted, &text, first, last, groups, plan, error);
+static rv_status emit_together(rv_merged *merged, int64_t first, int64_t last) {
+    if (calls_of(merged) == 0) return RV_OK;
+    return finish(merged, "together", rv_gpu_source_together(merged->gpu, merged->plan, merged->functions), first, last, 0, 0);
 }
 
 /* A function with barriers beside others: not on every device. */
 static bool may_join(const rv_merged *merged, rv_gpu_function function) {
-    if (!merged->gpu->no_barrier_branches || merged->count == 0) return true;
-    const rv_gpu_function last = merged->calls[merged->count - 1].stage->function;
-    return last == function || (rv_gpu_functions[last].scratch == 0 && rv_gpu_functions[function].scratch == 0);
+    if (!merged->gpu->no_barrier_branches) return true;
+    for (int f = 0; f < RV_GPU_FUNCTIONS; f++) {
+        if (merged->functions[f] && f != (int)function && (rv_gpu_functions[f].scratch > 0 || rv_gpu_functions[function].scratch > 0)) return false;
+    }
+    return true;
+}
+
+static rv_status lower_stages(rv_merged *merged, const rv_launch *launch, rv_gpu_stages *stages) {
+    stages->count = 0;
+    stages->scratch_bytes = 0;
+    const rv_gpu_lowering lowering = rv_gpu_lowering_of(launch->op);
+    if (lowering && lowering(merged->gpu, launch, false, stages)) return RV_OK;
+    return merged->gpu->services->fail(merged->error, RV_UNSUPPORTED, "%s: this op has no kernel", launch->label);
+}
+
+/* Adds a stage to the open dispatch, or to a new one where it has no room. */
+static rv_status side_by_side(rv_merged *merged, const rv_gpu_stage *stage, size_t scratch_base, const rv_launch *launch, int64_t first, int64_t last) {
+    if (may_join(merged, stage->function) && add_entry(merged, stage, scratch_base)) return RV_OK;
+    const rv_status status = emit_together(merged, first, last);
+    start(merged);
+    if (status != RV_OK || add_entry(merged, stage, scratch_base)) return status;
+    return merged->gpu->services->fail(merged->error, RV_TOO_LARGE, "%s: more than 2^31 - 1 rows, columns or parts, or no memory", launch->label);
 }
 
 /* Independent launches: all their first stages at once, then all second ones. [first, last) has at most MAX_CALLS. */
-static rv_status lower_together(rv_merged *merged, const rv_launch *launches, int64_t first, int64_t last, rv_gpu_plan *plan, rv_error *error) {
+static rv_status lower_together(rv_merged *merged, const rv_launch *launches, int64_t first, int64_t last) {
     size_t scratch = 0, base[MAX_CALLS];
     int most = 0;
-    for (int64_t i = first; i < last; i++) {
+    rv_status status = RV_OK;
+    for (int64_t i = first; i < last && status == RV_OK; i++) {
         rv_gpu_stages *stages = &merged->stages[i - first];
-        stages->count = 0;
-        stages->scratch_bytes = 0;
-        const rv_gpu_lowering lowering = rv_gpu_lowering_of(launches[i].op);
-        if (!lowering || !lowering(merged->gpu, &launches[i], false, stages)) {
-            return merged->gpu->services->fail(error, RV_UNSUPPORTED, "%s: this op has no kernel", launches[i].label);
-        }
+        status = lower_stages(merged, &launches[i], stages);
         base[i - first] = scratch;
         scratch += stages->scratch_bytes;
         most = stages->count > most ? stages->count : most;
     }
-    if (scratch > plan->scratch_bytes) plan->scratch_bytes = scratch;
-    rv_status status = RV_OK;
+    if (scratch > merged->plan->scratch_bytes) merged->plan->scratch_bytes = scratch;
     for (int level = 0; level < most && status == RV_OK; level++) {
         start(merged);
-        /* by functions, as calls of one function share its code */
-        for (int f = 0; f < RV_GPU_FUNCTIONS; f++) {
+        for (int f = 0; f < RV_GPU_FUNCTIONS; f++) { /* neighbours by function */
             for (int64_t i = first; i < last && status == RV_OK; i++) {
-                const rv_gpu_stage *stage = &merged->stages[i - first].stage[level];
-                if (level >= merged->stages[i - first].count || (int)stage->function != f || rv_gpu_stage_groups(stage) == 0) continue;
-                if (may_join(merged, stage->function) && add_call(merged, stage, base[i - first], i)) continue;
-                status = emit_together(merged, first, last, plan, error);
-                start(merged);
-                if (status == RV_OK && !add_call(merged, stage, base[i - first], i)) {
-                    status = merged->gpu->services->fail(error, RV_TOO_LARGE, "%s: more than 2^31 - 1 rows, columns or parts; split it", launches[i].label);
-                }
+                const rv_gpu_stages *stages = &merged->stages[i - first];
+                const rv_gpu_stage *stage = &stages->stage[level];
+                if (level >= stages->count || (int)stage->function != f || rv_gpu_stage_groups(stage) == 0) continue;
+                status = side_by_side(merged, stage, base[i - first], &launches[i], first, last);
             }
         }
-        if (status == RV_OK) status = emit_together(merged, first, last, plan, error);
+        if (status == RV_OK) status = emit_together(merged, first, last);
     }
     return status;
 }
@@ -252,14 +232,15 @@ rv_status rv_gpu_lower_region(const rv_gpu *gpu, const rv_launch *launches, int6
     rv_merged *merged = gpu->services->resize(gpu->services->user, NULL, sizeof *merged);
     if (!merged) return gpu->services->fail(error, RV_OUT_OF_MEMORY, "no host memory to prepare a plan for the device");
     merged->gpu = gpu;
+    merged->plan = plan;
+    merged->error = error;
     rv_status status = RV_OK;
     if (by_rows(&launches[first])) {
-        status = lower_rows(merged, launches, first, last, plan, error);
+        status = lower_rows(merged, launches, first, last);
     } else {
         for (int64_t from = first, to; from < last && status == RV_OK; from = to) {
             to = last - from > MAX_CALLS ? from + MAX_CALLS : last;
-            status = to - from > 1 ? lower_together(merged, launches, from, to, plan, error)
-                                   : rv_gpu_lower_single(gpu, &launches[from], from, plan, error);
+            status = to - from > 1 ? lower_together(merged, launches, from, to) : rv_gpu_lower_single(gpu, &launches[from], from, plan, error);
         }
     }
     gpu->services->resize(gpu->services->user, merged, 0);

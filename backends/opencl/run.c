@@ -19,6 +19,7 @@ typedef struct rv_steps {
     rv_step *step;
     int64_t count;
     cl_mem scratch;   /* our kernels' */
+    cl_mem table;     /* the plan's */
     cl_mem temporary; /* CLBlast's; one serves all, as they run one by one */
     bool merged;      /* a step may stand for several launches */
     bool ready;
@@ -32,15 +33,22 @@ struct rv_program {
 
 /* ---- one step ------------------------------------------------------------------------------------------- */
 
-static rv_status set_arguments(rv_opencl *cl, const rv_gpu_dispatch *dispatch, cl_mem scratch, cl_kernel kernel, rv_error *error) {
+static cl_mem memory_of(const rv_steps *steps, const rv_buffer *buffer) {
+    if (buffer == RV_GPU_SCRATCH) return steps->scratch;
+    if (buffer == RV_GPU_TABLE) return steps->table;
+    return buffer ? buffer->memory : NULL;
+}
+
+static rv_status set_arguments(rv_opencl *cl, const rv_gpu_dispatch *dispatch, const rv_steps *steps, cl_kernel kernel, rv_error *error) {
     cl_int code = CL_SUCCESS;
     cl_uint at = 0;
     for (; (int)at < dispatch->buffer_count && code == CL_SUCCESS; at++) {
-        rv_buffer *buffer = dispatch->buffer[at];
-        const cl_mem memory = buffer == RV_GPU_SCRATCH ? scratch : buffer ? buffer->memory : NULL;
+        const cl_mem memory = memory_of(steps, dispatch->buffer[at]);
         code = clSetKernelArg(kernel, at, sizeof memory, &memory);
     }
-    if (dispatch->has_args && code == CL_SUCCESS) code = clSetKernelArg(kernel, at, sizeof dispatch->args, &dispatch->args);
+    const size_t bytes = dispatch->batched ? sizeof dispatch->batch : sizeof dispatch->args;
+    const void *const last = dispatch->batched ? (const void *)&dispatch->batch : &dispatch->args;
+    if (code == CL_SUCCESS) code = clSetKernelArg(kernel, at, bytes, last);
     return code == CL_SUCCESS ? RV_OK : rv_opencl_error(cl, code, dispatch->kernel, error);
 }
 
@@ -54,7 +62,7 @@ static rv_status check_group(rv_opencl *cl, cl_kernel kernel, const char *name, 
                              name, most, RV_LANES);
 }
 
-static rv_status make_kernel(rv_opencl *cl, const rv_gpu_plan *plan, const rv_gpu_dispatch *dispatch, cl_mem scratch, rv_step *step,
+static rv_status make_kernel(rv_opencl *cl, const rv_gpu_plan *plan, const rv_gpu_dispatch *dispatch, const rv_steps *steps, rv_step *step,
                              rv_error *error) {
     cl_program program;
     rv_status status = rv_opencl_build(cl, &plan->source[dispatch->source], &program, error);
@@ -65,7 +73,7 @@ static rv_status make_kernel(rv_opencl *cl, const rv_gpu_plan *plan, const rv_gp
     step->kernel = kernel;
     step->items = (size_t)dispatch->groups * RV_LANES;
     status = check_group(cl, kernel, dispatch->kernel, error);
-    return status == RV_OK ? set_arguments(cl, dispatch, scratch, kernel, error) : status;
+    return status == RV_OK ? set_arguments(cl, dispatch, steps, kernel, error) : status;
 }
 
 /* ---- a list ------------------------------------------------------------------------------------------------ */
@@ -76,6 +84,7 @@ static void release_steps(rv_opencl *cl, rv_steps *steps) {
     }
     if (steps->step) cl->services.resize(cl->services.user, steps->step, 0);
     if (steps->scratch) clReleaseMemObject(steps->scratch);
+    if (steps->table) clReleaseMemObject(steps->table);
     if (steps->temporary) clReleaseMemObject(steps->temporary);
     *steps = (rv_steps){.count = 0};
 }
@@ -95,7 +104,7 @@ static rv_status add_step(rv_opencl *cl, const rv_gpu_plan *plan, const rv_gpu_d
     rv_step *step = &steps->step[steps->count++];
     *step = (rv_step){.first = dispatch->first, .count = dispatch->count, .gemm = dispatch->gemm};
     steps->merged = steps->merged || dispatch->count > 1;
-    if (!dispatch->gemm.valid || !cl->clblast.library) return make_kernel(cl, plan, dispatch, steps->scratch, step, error);
+    if (!dispatch->gemm.valid || !cl->clblast.library) return make_kernel(cl, plan, dispatch, steps, step, error);
     size_t bytes = 0;
     const cl_int code = rv_clblast_temporary(&cl->clblast, &dispatch->gemm, cl->queue, &bytes);
     if (code != CL_SUCCESS) return rv_opencl_error(cl, code, "asking CLBlast for its memory", error);
@@ -103,10 +112,20 @@ static rv_status add_step(rv_opencl *cl, const rv_gpu_plan *plan, const rv_gpu_d
     return RV_OK;
 }
 
+static rv_status copy_table(rv_opencl *cl, const rv_gpu_plan *plan, rv_steps *steps, rv_error *error) {
+    const size_t bytes = (size_t)plan->entry_count * sizeof *plan->table;
+    if (bytes == 0) return RV_OK;
+    const rv_status status = rv_opencl_memory(cl, bytes, error, &steps->table);
+    if (status != RV_OK) return status;
+    const cl_int code = clEnqueueWriteBuffer(cl->queue, steps->table, CL_TRUE, 0, bytes, plan->table, 0, NULL, NULL);
+    return code == CL_SUCCESS ? RV_OK : rv_opencl_error(cl, code, "copying a plan's table", error);
+}
+
 static rv_status fill_steps(rv_opencl *cl, const rv_gpu_plan *plan, rv_steps *steps, rv_error *error) {
     size_t temporary = 0;
     rv_status status = new_steps(cl, plan->dispatch_count, steps, error);
     if (status == RV_OK && plan->scratch_bytes > 0) status = rv_opencl_memory(cl, plan->scratch_bytes, error, &steps->scratch);
+    if (status == RV_OK) status = copy_table(cl, plan, steps, error);
     for (int64_t i = 0; i < plan->dispatch_count && status == RV_OK; i++)
         status = add_step(cl, plan, &plan->dispatch[i], steps, &temporary, error);
     if (status == RV_OK && temporary > 0) status = rv_opencl_memory(cl, temporary, error, &steps->temporary);
