@@ -173,7 +173,7 @@ rv_status rv_checkpoint_add_params(rv_checkpoint *checkpoint, const char *prefix
     char name[RV_SAFETENSORS_MAX_NAME + 2];
     snprintf(name, sizeof name, "%supdates", prefix);
     const rv_entry updates = {.name = name, .array = rv_params_updates(params), .rows = 1, .cols = 1, .flat = true};
-    if (status == RV_OK) status = add(checkpoint, &updates);
+    if (status == RV_OK && rv_params_array(params, RV_MOMENT1)) status = add(checkpoint, &updates);
     if (status != RV_OK) remove_from(checkpoint, before);
     return status;
 }

@@ -107,20 +107,6 @@ static void weights_are_formulas(void **state) {
     golden_close(file);
 }
 
-/* Those that were drawn again, put in. */
-static void redraw(const golden_file *file, const char *name, float *x, int64_t n) {
-    char full[NAME];
-    snprintf(full, sizeof full, "%s/redrawn_index", name);
-    const golden_tensor index = golden_find(file, full);
-    snprintf(full, sizeof full, "%s/redrawn_value", name);
-    const golden_tensor value = golden_find(file, full);
-    assert_int_equal(index.cols, value.cols);
-    for (int64_t k = 0; k < index.cols; k++) {
-        assert_true(index.values[k] >= 0 && index.values[k] < (double)n);
-        x[(int64_t)index.values[k]] = (float)value.values[k];
-    }
-}
-
 static void batch_is_formulas(void **state) {
     (void)state;
     enum { N = GOLDEN_STEPS * GOLDEN_SEQUENCES, B = GOLDEN_SEQUENCES, U = GOLDEN_UPDATES, H = GOLDEN_HORIZON };
@@ -139,7 +125,7 @@ static void batch_is_formulas(void **state) {
         float *x = malloc((size_t)n * sizeof *x);
         assert_non_null(x);
         dreamer_batch(p->name, p->rows, p->cols, x);
-        redraw(file, p->name, x, n);
+        assert_true(dreamer_redraw(file, p->name, n, x));
         assert_sampled(p->name, samples.values, x, n);
         free(x);
     }

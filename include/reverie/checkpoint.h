@@ -31,7 +31,7 @@ RV_API void rv_checkpoint_destroy(rv_checkpoint *checkpoint);
 RV_API const char *rv_checkpoint_message(const rv_checkpoint *checkpoint);
 
 /* Adds an array under a name, or every weight of a set as prefix + name, its moments as
- * prefix + name + "/moment1" and "/moment2" (unless the set holds values only), the update count as prefix + "updates".
+ * prefix + name + "/moment1" and "/moment2", the update count as prefix + "updates" (neither where it holds values only).
  * Errors: INVALID_ARGUMENT (a repeated or bad name), OUT_OF_MEMORY. */
 RV_API rv_status rv_checkpoint_add_array(rv_checkpoint *checkpoint, const char *name, rv_array *array);
 RV_API rv_status rv_checkpoint_add_params(rv_checkpoint *checkpoint, const char *prefix, rv_params *params);

@@ -2,7 +2,7 @@
 #include "tests/support/dreamer_inputs.h"
 
 #include <math.h>
-#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 static uint64_t fnv1a(const char *name) {
@@ -90,4 +90,17 @@ void dreamer_batch(const char *name, int64_t rows, int64_t cols, float *out) {
     else if (strcmp(name, "noise/action") == 0) noise(name, count, 12, -6, out);
     else if (strncmp(name, "noise/", 6) == 0) noise(name, count, 1, 0, out);
     else spread(name, count, ends_with(name, "action") ? 1.5 : strcmp(name, "observation") == 0 ? 4 : 1, 0, out);
+}
+
+bool dreamer_redraw(const golden_file *file, const char *name, int64_t count, float *x) {
+    char full[128];
+    snprintf(full, sizeof full, "%s/redrawn_index", name);
+    const golden_tensor index = golden_find(file, full);
+    snprintf(full, sizeof full, "%s/redrawn_value", name);
+    const golden_tensor value = golden_find(file, full);
+    for (int64_t k = 0; k < index.cols; k++) {
+        if (index.cols != value.cols || !(index.values[k] >= 0 && index.values[k] < (double)count)) return false;
+        x[(int64_t)index.values[k]] = (float)value.values[k];
+    }
+    return true;
 }

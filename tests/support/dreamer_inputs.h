@@ -7,7 +7,10 @@
 #ifndef RV_TESTS_DREAMER_INPUTS_H
 #define RV_TESTS_DREAMER_INPUTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "tests/support/golden_file.h"
 
 /* The sizes behind tests/golden/dreamer/size1m_expected.safetensors. */
 enum {
@@ -24,5 +27,8 @@ void dreamer_weight(const char *name, int64_t rows, int64_t cols, float *out);
 
 /* Batch, carry and noise by their names in the file; of noise, before the redrawn ones are put in. */
 void dreamer_batch(const char *name, int64_t rows, int64_t cols, float *out);
+
+/* Puts those in that the golden file had drawn again; false: its lists do not fit. */
+bool dreamer_redraw(const golden_file *file, const char *name, int64_t count, float *x);
 
 #endif

@@ -101,6 +101,10 @@ golden_tensor golden_find(const golden_file *file, const char *name) {
     return (golden_tensor){rows, (int64_t)tensor->shape[tensor->dims - 1], file->values[tensor - file->header.tensors]};
 }
 
+const char *golden_name(const golden_file *file, int64_t index) {
+    return index >= 0 && index < (int64_t)file->header.count ? file->header.tensors[index].name : NULL;
+}
+
 const char *golden_text(const golden_file *file, const char *key) {
     for (uint32_t i = 0; i < file->header.metadata_count; i++) {
         if (strcmp(file->header.metadata[i].key, key) == 0) return file->header.metadata[i].text;

@@ -21,6 +21,8 @@ typedef struct golden_tensor {
 golden_file *golden_open(const char *path);
 void golden_close(golden_file *file);
 golden_tensor golden_find(const golden_file *file, const char *name);
+/* Names in the order of the file; NULL beyond the last. */
+const char *golden_name(const golden_file *file, int64_t index);
 /* A metadata text or NULL. */
 const char *golden_text(const golden_file *file, const char *key);
 
