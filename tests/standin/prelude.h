@@ -8,6 +8,7 @@
 #define __grid_constant__
 #define __launch_bounds__(...)
 #define __restrict__
+#define __align__(bytes) __attribute__((aligned(bytes)))
 #define __shared__ static __attribute__((section("standin_memory")))
 #define __syncthreads() standin_wait(__LINE__)
 
