@@ -9,8 +9,8 @@ RV_EXPANSION(global_norm) {
 }
 
 /* 1 - beta^updates, as -(exp(updates log beta) - 1): early on beta^updates is close to 1. */
-static rv_tensor bias_correction(rv_tensor updates, float beta) {
-    return rv_neg(rv_elu(rv_affine(rv_cast(updates, RV_F32), (float)log((double)beta), 0)));
+static rv_tensor bias_correction(rv_tensor updates, double beta) {
+    return rv_neg(rv_elu(rv_affine(rv_cast(updates, RV_F32), (float)log(beta), 0)));
 }
 
 /* The old value where the non-finite flag is set. */
@@ -29,8 +29,8 @@ RV_EXPANSION(adamw) {
     }
     rv_tensor new_m = rv_add(rv_affine(m, beta1, 0), rv_affine(gradient, 1 - beta1, 0));
     rv_tensor new_v = rv_add(rv_affine(v, beta2, 0), rv_affine(rv_square(gradient), 1 - beta2, 0));
-    rv_tensor step = rv_div(lr, bias_correction(updates, beta1));
-    rv_tensor root = rv_div(rv_sqrt(new_v), rv_sqrt(bias_correction(updates, beta2)));
+    rv_tensor step = rv_div(lr, bias_correction(updates, (double)beta1));
+    rv_tensor root = rv_div(rv_sqrt(new_v), rv_sqrt(bias_correction(updates, (double)beta2)));
     rv_tensor decayed = rv_mul(value, rv_affine(lr, -attributes->f[3], 1));
     rv_tensor moved = rv_sub(decayed, rv_mul(step, rv_div(new_m, rv_affine(root, 1, eps))));
     out[0] = unless_sick(health, value, moved);
@@ -63,12 +63,13 @@ static rv_tensor clip_by_segment(rv_tensor gradient, rv_tensor norms, rv_tensor 
 RV_EXPANSION(laprop) {
     (void)graph, (void)input_count;
     rv_tensor value = in[0], gradient = in[1], m = in[2], v = in[3], lr = in[4], updates = in[5], health = in[8];
-    const float *f = attributes->f, beta1 = f[0], beta2 = f[1];
+    const float *f = attributes->f;
+    const double beta1 = 1 - (double)f[0], beta2 = 1 - (double)f[1];
     if (f[4] > 0) gradient = clip_by_segment(gradient, in[6], in[7], f[4], f[5]);
-    rv_tensor new_v = rv_add(rv_affine(v, beta2, 0), rv_affine(rv_square(gradient), 1 - beta2, 0));
+    rv_tensor new_v = rv_add(rv_affine(v, (float)beta2, 0), rv_affine(rv_square(gradient), f[1], 0));
     rv_tensor root = rv_sqrt(rv_div(new_v, bias_correction(updates, beta2)));
     rv_tensor direction = rv_div(gradient, rv_affine(root, 1, f[2]));
-    rv_tensor new_m = rv_add(rv_affine(m, beta1, 0), rv_affine(direction, 1 - beta1, 0));
+    rv_tensor new_m = rv_add(rv_affine(m, (float)beta1, 0), rv_affine(direction, f[0], 0));
     rv_tensor step = rv_add(rv_div(new_m, bias_correction(updates, beta1)), rv_affine(value, f[3], 0));
     out[0] = unless_sick(health, value, rv_sub(value, rv_mul(lr, step)));
     out[1] = unless_sick(health, m, new_m);

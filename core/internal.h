@@ -139,7 +139,8 @@ void rv_adamw(rv_tensor value, rv_tensor gradient, rv_tensor m, rv_tensor v, rv_
               float beta1, float beta2, float eps, float weight_decay, float clip, rv_tensor out[3]);
 rv_tensor rv_segment_norms(rv_tensor a, rv_tensor b, rv_tensor owner, int segments);
 typedef struct rv_laprop_settings {
-    float beta1, beta2, eps, weight_decay, agc, smallest;
+    double beta1, beta2;
+    float eps, weight_decay, agc, smallest;
 } rv_laprop_settings;
 /* in: value, gradient, m, v, lr, updates, norms, owner */
 void rv_laprop(const rv_tensor in[8], const rv_laprop_settings *settings, rv_tensor out[3]);

@@ -73,7 +73,7 @@ rv_tensor rv_segment_norms(rv_tensor a, rv_tensor b, rv_tensor owner, int segmen
 static void check_laprop(rv_check *check, const rv_laprop_settings *s) {
     if (!(s->beta1 >= 0 && s->beta1 < 1 && s->beta2 >= 0 && s->beta2 < 1)) {
         rv_check_refuse(check, RV_INVALID_ARGUMENT, "beta1 is %g, beta2 is %g; from 0 to below 1 would fit",
-                        (double)s->beta1, (double)s->beta2);
+                        s->beta1, s->beta2);
     }
     if (!(s->eps >= 0 && s->weight_decay >= 0 && s->agc >= 0 && s->smallest > 0)) {
         rv_check_refuse(check, RV_INVALID_ARGUMENT,
@@ -101,7 +101,8 @@ void rv_laprop(const rv_tensor in[8], const rv_laprop_settings *settings, rv_ten
     if (check.ok) {
         const rv_laprop_settings *s = settings;
         rv_shape shape = {RV_F32, 1, size};
-        rv_attributes attributes = {.f = {s->beta1, s->beta2, s->eps, s->weight_decay, s->agc, s->smallest}};
+        const float rest1 = (float)(1 - s->beta1), rest2 = (float)(1 - s->beta2);
+        rv_attributes attributes = {.f = {rest1, rest2, s->eps, s->weight_decay, s->agc, s->smallest}};
         first = rv_append(check.graph, RV_OP_LAPROP, inputs, 9, (rv_shape[]){shape, shape, shape}, 3, &attributes);
     }
     for (int i = 0; i < 3; i++) out[i] = rv_output(first, i);

@@ -367,8 +367,8 @@ rv_tensor rv_params_laprop(rv_graph *graph, rv_params *params, rv_tensor lr, con
     if (!trainable(graph, params, "rv_params_laprop")) return (rv_tensor){graph, 0};
     const rv_laprop_options given = options ? *options : (rv_laprop_options){0};
     const float agc = or_default(given.agc, 0.3f);
-    const rv_laprop_settings settings = {.beta1 = or_default(given.beta1, 0.9f),
-                                         .beta2 = or_default(given.beta2, 0.999f),
+    const rv_laprop_settings settings = {.beta1 = given.beta1 != 0 ? given.beta1 : 0.9,
+                                         .beta2 = given.beta2 != 0 ? given.beta2 : 0.999,
                                          .eps = or_default(given.eps, 1e-20f),
                                          .weight_decay = given.weight_decay,
                                          .agc = agc > 0 ? agc : 0.0f,

@@ -16,7 +16,8 @@
 
 enum { NAME = 160, SAMPLES = 64, INPUTS = 12 };
 
-static const double bound = 1e-4; /* of each tensor, relative L2 */
+/* Of each tensor, relative L2. In double what is left are constants that an op keeps in float32: a quantile's 0.95, say. */
+static double bound_on(const char *device) { return strcmp(device, "cpu:double") == 0 ? 1e-5 : 1e-4; }
 
 /* Which file, and how large what it was made of is. */
 typedef struct sizes {
@@ -269,7 +270,7 @@ static void run(const sizes *s, int number) {
     assert_int_equal(r.compared, count_golden(&r));
     printf("%s on %s: %d results, off by %.2g at most (%s)\n", s->file, devices.names[number], (int)r.compared, r.worst,
            r.worst_name);
-    if (!(r.worst <= bound)) fail_msg("%s: off by %.3g, bound %g", r.worst_name, r.worst, bound);
+    if (!(r.worst <= bound_on(devices.names[number]))) fail_msg("%s: off by %.3g", r.worst_name, r.worst);
     close_rig(&r);
 }
 

@@ -304,7 +304,7 @@ static void block_core(void **state) {
 static void laprop(void **state) {
     (void)state;
     enum { STEPS = 10, WEIGHTS = 3 };
-    const rv_laprop_settings settings = {0.9f, 0.99f, 1e-20f, 0.1f, 0.3f, 1e-3f};
+    const rv_laprop_settings settings = {(double)0.9f, (double)0.99f, 1e-20f, 0.1f, 0.3f, 1e-3f};
     lab l = open_lab("laprop");
     const golden *start = find("laprop", "value");
     rv_tensor owner = rv_cast(input(&l, "owner"), RV_I32), lr = rv_fill(l.graph, 1, 1, 0.02f), zero = rv_fill(l.graph, 1, start->cols, 0);

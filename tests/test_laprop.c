@@ -86,7 +86,7 @@ static void step_weight(const rv_laprop_options *o, int step, int64_t count, con
     double g[INPUTS * OUTPUTS];
     for (int64_t i = 0; i < count; i++) g[i] = (double)gradient[i];
     const double over = norm_of(g, count) / ((double)o->agc * fmax((double)1e-3f, norm_of(p, count)));
-    const double clip = o->agc > 0 ? fmax(1, over) : 1, beta1 = (double)o->beta1, beta2 = (double)o->beta2,
+    const double clip = o->agc > 0 ? fmax(1, over) : 1, beta1 = o->beta1, beta2 = o->beta2,
                  lr = (double)0.01f;
     for (int64_t i = 0; i < count; i++) {
         v[i] = beta2 * v[i] + (1 - beta2) * g[i] / clip * g[i] / clip;
@@ -198,7 +198,7 @@ static void test_refused(void **state) {
     }
     rv_params_destroy(values);
     rv_params_destroy(bare);
-    static const rv_laprop_options wrong[] = {{.beta1 = 1}, {.beta2 = -0.5f}, {.eps = -1}, {.weight_decay = -1}};
+    static const rv_laprop_options wrong[] = {{.beta1 = 1}, {.beta2 = -0.5}, {.eps = -1}, {.weight_decay = -1}};
     for (int i = 0; i < 4; i++) {
         rv_params *params;
         rv_graph *graph;

@@ -44,7 +44,7 @@ static rv_tensor laprop(rv_tensor value, rv_tensor gradient, rv_tensor lr, rv_te
                         rv_tensor owner, float agc) {
     rv_tensor out[3], moment = rv_fill(graph, 1, 12, 1);
     rv_laprop((rv_tensor[]){value, gradient, moment, moment, lr, updates, norms, owner},
-              &(rv_laprop_settings){0.9f, 0.999f, 1e-20f, 0, agc, 1e-3f}, out);
+              &(rv_laprop_settings){0.9, 0.999, 1e-20f, 0, agc, 1e-3f}, out);
     return out[2];
 }
 

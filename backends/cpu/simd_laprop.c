@@ -113,8 +113,8 @@ typedef struct laprop {
 static laprop laprop_of(const rv_launch *l) {
     const float *f = l->attributes.f;
     const double lr = (double)*rv_f32(&l->input[4]), updates = (double)*rv_i32(&l->input[5]);
-    const double beta1 = (double)f[0], beta2 = (double)f[1];
-    return (laprop){.beta1 = f[0], .rest1 = (float)(1 - beta1), .beta2 = f[1], .rest2 = (float)(1 - beta2), .eps = f[2],
+    const double beta1 = 1 - (double)f[0], beta2 = 1 - (double)f[1];
+    return (laprop){.beta1 = (float)beta1, .rest1 = f[0], .beta2 = (float)beta2, .rest2 = f[1], .eps = f[2],
                     .keep = (float)(1 - lr * (double)f[3]), .rate = (float)(-lr / (1 - pow(beta1, updates))),
                     .correct2 = (float)(1 / (1 - pow(beta2, updates)))};
 }

@@ -91,7 +91,8 @@ RV_API rv_tensor rv_params_adamw(rv_graph *graph, rv_params *params, rv_tensor l
 
 /* Zero means default: beta1 0.9, beta2 0.999, eps 1e-20, weight_decay 0, agc 0.3 (below 0: no clipping). */
 typedef struct rv_laprop_options {
-    float beta1, beta2, eps, weight_decay, agc;
+    double beta1, beta2; /* double: 1 - 0.999f would be off by 1.3e-5, and every v with it */
+    float eps, weight_decay, agc;
 } rv_laprop_options;
 
 /* Records DreamerV3's optimiser with learning rate lr [1, 1] (a warm-up is the caller's), two launches for all

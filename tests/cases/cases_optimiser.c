@@ -36,7 +36,7 @@ static void record_segment_norms(const rv_case_recording *r, rv_tensor *out) {
 
 /* f: weight decay, agc, beta1; inputs: value, gradient, m, v, lr, updates, owner. */
 static void record_laprop(const rv_case_recording *r, rv_tensor *out) {
-    const rv_laprop_settings settings = {r->item->f[2], 0.999f, 1e-20f, r->item->f[0], r->item->f[1], 1e-3f};
+    const rv_laprop_settings settings = {(double)r->item->f[2], 0.999, 1e-20f, r->item->f[0], r->item->f[1], 1e-3f};
     rv_tensor norms = rv_segment_norms(r->in[0], r->in[1], r->in[6], r->item->i[0]);
     const rv_tensor *in = r->in, inputs[] = {in[0], in[1], in[2], in[3], in[4], in[5], norms, in[6]};
     rv_laprop(inputs, &settings, out);
