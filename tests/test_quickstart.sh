@@ -18,7 +18,11 @@ expect() { # STATUS PATTERN COMMAND...
 expect 0 'quickstart test --all' bash "$quickstart" --help
 expect 2 'quickstart test --all' bash "$quickstart" --unknown
 # with no package to be found, and no leave to install
-expect 1 'apt-get install -y .*libjansson-dev.*libcmocka-dev' env PKG_CONFIG_LIBDIR=/nonexistent bash "$quickstart" test --no-install
+without() { env PKG_CONFIG_LIBDIR=/nonexistent bash "$quickstart" "$@" --no-install; }
+expect 1 'apt-get install -y .*libjansson-dev.*libcmocka-dev.*ocl-icd-opencl-dev' without test
+expect 1 'an OpenCL loader with headers, and PoCL' without test
+# to run it needs nothing of OpenCL
+if without build 2>&1 | grep -q 'install -y.*opencl'; then echo "error: a build asks for OpenCL"; bad=1; fi
 started=$(date +%s%N)
 first=$(bash "$quickstart" --help | head -n 1)
 taken=$((($(date +%s%N) - started) / 1000000))
