@@ -23,12 +23,9 @@ DEVICE uint two_over_pi(int word) {
 DEVICE int whole_quarters_far(float x, float *rest) {
     const uint bits = BITS_OF(x), mantissa = (bits & 0x7fffffu) | 0x800000u;
     const int skip = (int)(bits >> 23 & 255u) - 120, word = skip >> 5, shift = skip & 31;
-    uint a = two_over_pi(word), b = two_over_pi(word + 1), c = two_over_pi(word + 2);
-    if (shift > 0) {
-        a = a << shift | b >> (32 - shift);
-        b = b << shift | c >> (32 - shift);
-        c = c << shift | two_over_pi(word + 3) >> (32 - shift);
-    }
+    const uint w0 = two_over_pi(word), w1 = two_over_pi(word + 1), w2 = two_over_pi(word + 2), w3 = two_over_pi(word + 3);
+    const uint a = w0 << shift | w1 >> 1 >> (31 - shift), b = w1 << shift | w2 >> 1 >> (31 - shift);
+    const uint c = w2 << shift | w3 >> 1 >> (31 - shift);
     const uint carry = MUL_HIGH(mantissa, c), middle = mantissa * b + carry;
     const uint high = mantissa * a + MUL_HIGH(mantissa, b) + (uint)(middle < carry);
     uint quarter = high >> 30, part = high << 2 | middle >> 30, tail = middle << 2 | (mantissa * c) >> 30;
