@@ -129,7 +129,7 @@ static void add_choice(rv_gpu_text *text, int first, int last) {
 
 /* The call of a function on `entry`, for `part`. */
 static void add_call(rv_gpu_text *text, const rv_gpu_function_info *info, const char *part) {
-    add_text(text, "const rv_args args = entry->args;\nrv_bases bases;\n");
+    add_text(text, "ENTRY_ARGS args = entry->args;\nrv_bases bases;\n");
     for (int k = 0; k < info->inputs; k++) rv_gpu_text_add(text, "bases.in[%d] = MEMORY(entry->in[%d]);\n", k, k);
     for (int k = 0; k < info->outputs; k++) rv_gpu_text_add(text, "bases.out[%d] = MEMORY(entry->out[%d]);\n", k, k);
     rv_gpu_text_add(text, "const rv_part part = %s;\n%s(&args, &bases, &part, scratch);\n", part, info->name);
@@ -149,7 +149,7 @@ static void add_switch(rv_gpu_text *text, const bool *functions, const char *par
     if (count > 1) add_text(text, "}\n");
 }
 
-static void begin_batch(rv_gpu_text *text, const char *name, const bool *functions) {
+static void begin_batch(rv_gpu_text *text, const char *word, const char *name, const bool *functions) {
     bool used[RV_GPU_FAMILIES] = {false};
     int scratch = 1;
     for (int f = 0; f < RV_GPU_FUNCTIONS; f++) {
@@ -161,7 +161,7 @@ static void begin_batch(rv_gpu_text *text, const char *name, const bool *functio
     add_used(text, used);
     add_text(text, "#define MEMORY(i) ");
     add_choice(text, 0, RV_GPU_MAX_BUFFERS);
-    rv_gpu_text_add(text, "\nKERNEL(%s)(", name);
+    rv_gpu_text_add(text, "\n%s(%s)(", word, name);
     add_memory(text, RV_GPU_MAX_BUFFERS);
     add_text(text, ", GLOBAL const rv_entry *table, ARGUMENT rv_batch batch) {\n");
     rv_gpu_text_add(text, scratch_line, scratch);
@@ -184,7 +184,7 @@ int rv_gpu_source_slices(const rv_gpu *gpu, rv_gpu_plan *plan) {
     rv_gpu_text text = {.gpu = gpu};
     bool functions[RV_GPU_FUNCTIONS];
     for (int f = 0; f < RV_GPU_FUNCTIONS; f++) functions[f] = rv_gpu_in_slices(gpu, (rv_gpu_function)f);
-    begin_batch(&text, "slices", functions);
+    begin_batch(&text, "LONE_KERNEL", "slices", functions);
     add_text(&text, "const int row0 = GROUP * batch.rows, row1 = batch.all - row0 < batch.rows ? batch.all : row0 + batch.rows;\n"
                     "for (int k = 0; k < batch.count; k++) {\n"
                     "GLOBAL const rv_entry *const entry = table + batch.first + k;\n"
@@ -201,7 +201,7 @@ int rv_gpu_source_together(const rv_gpu *gpu, rv_gpu_plan *plan, const bool *fun
         const size_t used = strlen(name);
         if (functions[f]) snprintf(name + used, sizeof name - used, " %s", rv_gpu_functions[f].name);
     }
-    begin_batch(&text, "together", functions);
+    begin_batch(&text, "KERNEL", "together", functions);
     add_text(&text, "GLOBAL const rv_entry *entry = table + batch.first;\n"
                     "while (GROUP >= entry->first_group + entry->groups) entry++;\n");
     add_switch(&text, functions, "part_of(&args, GROUP - entry->first_group)");

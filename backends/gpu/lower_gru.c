@@ -55,7 +55,7 @@ static void backward_apart(const rv_gpu *gpu, const rv_launch *launch, rv_gpu_st
     back->in[6] = *dh;
     back->out[0] = *dx;
     back->out[1] = *dh;
-    rv_gpu_product_grid(gpu, back, launch->input[1].rows, dh->buffer ? dh->cols : 0, false);
+    rv_gpu_product_grid(gpu, back, launch->input[1].rows, dh->buffer ? dh->cols : 0, RV_GPU_TILES);
 }
 
 /* One dispatch where every group can read the weights sooner than a second dispatch would begin. */

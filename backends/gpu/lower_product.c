@@ -12,22 +12,24 @@ static int64_t pieces_of(int64_t count, int64_t size) { return (count + size - 1
 /* Large tiles read less and work at a higher rate, small ones are more and keep every unit busy. `rate`: of what a
  * unit can do; estimates, from the loads that a lane's multiply-adds share. */
 static const struct {
-    rv_gpu_function function;
+    rv_gpu_function function, weights;
     int64_t size;
     double rate;
-} tiles[] = {{RV_GPU_product_128, 128, 0.85}, {RV_GPU_product_64, 64, 0.65}, {RV_GPU_product_16, 16, 0.2}};
+} tiles[] = {{RV_GPU_product_128, RV_GPU_weights_128, 128, 0.85},
+             {RV_GPU_product_64, RV_GPU_weights_64, 64, 0.65},
+             {RV_GPU_product_16, RV_GPU_weights_16, 16, 0.2}};
 enum { TILES = sizeof tiles / sizeof *tiles };
 
 static int64_t tiled_cols(const rv_gpu_stage *stage, int64_t last, int64_t size) {
     return (stage->extra[1] * pieces_of(stage->extra[2], size) + pieces_of(last, size)) * size;
 }
 
-void rv_gpu_product_grid(const rv_gpu *gpu, rv_gpu_stage *stage, int64_t rows, int64_t last, bool slices) {
+void rv_gpu_product_grid(const rv_gpu *gpu, rv_gpu_stage *stage, int64_t rows, int64_t last, rv_gpu_product_form form) {
     stage->rows = rows;
     stage->cols = stage->extra[1] * (int64_t)stage->extra[2] + last;
     stage->function = RV_GPU_product_slices;
     rv_gpu_grid_rows(stage, 1);
-    if (slices) return;
+    if (form == RV_GPU_SLICES) return;
     int best = 0;
     double shortest = 0; /* rounds of the whole device times what a round costs */
     for (int t = 0; t < TILES; t++) {
@@ -37,7 +39,7 @@ void rv_gpu_product_grid(const rv_gpu *gpu, rv_gpu_stage *stage, int64_t rows, i
         best = t;
         shortest = time;
     }
-    stage->function = tiles[best].function;
+    stage->function = form == RV_GPU_WEIGHTS ? tiles[best].weights : tiles[best].function;
     if (stage->cols > 0) stage->cols = tiled_cols(stage, last, tiles[best].size);
     rv_gpu_grid_tiles(stage, tiles[best].size, tiles[best].size);
 }
@@ -58,13 +60,15 @@ static int64_t rows_of(const rv_launch *launch) { return launch->output[launch->
 RV_GPU_LOWERING(matmul) {
     const rv_operand *a = &launch->input[0], *b = &launch->input[1], *y = &launch->output[0];
     const bool ta = launch->attributes.i[0], tb = launch->attributes.i[1];
+    const rv_gpu_product_form form = ta && !tb ? RV_GPU_WEIGHTS : RV_GPU_TILES; /* what gradients need beside those of weights */
     rv_gpu_stage *stage = rv_gpu_product_add(stages, RV_GPU_SIDE_BY_SIDE, 1, y->cols);
     stage->in[0] = *b;
     stage->in[2] = *a;
     stage->out[0] = *y;
     stage->attributes.i[1] = ta | tb << 1;
+    stage->extra[3] = INT_MAX;
     stage->gemm = (rv_gpu_gemm){true, ta, tb, y->rows, y->cols, ta ? a->rows : a->cols, *a, *b, *y};
-    rv_gpu_product_grid(gpu, stage, y->rows, 0, slices);
+    rv_gpu_product_grid(gpu, stage, y->rows, 0, slices ? RV_GPU_SLICES : form);
     return !(slices && ta);
 }
 
@@ -81,7 +85,7 @@ static bool side_by_side(const rv_gpu *gpu, const rv_launch *launch, bool slices
         const rv_operand *x = &launch->input[2], *y = &launch->output[0];
         stage->gemm = (rv_gpu_gemm){true, false, false, y->rows, y->cols, x->cols, *x, *w, *y};
     }
-    rv_gpu_product_grid(gpu, stage, rows_of(launch), 0, slices);
+    rv_gpu_product_grid(gpu, stage, rows_of(launch), 0, slices ? RV_GPU_SLICES : RV_GPU_TILES);
     return true;
 }
 
@@ -97,7 +101,7 @@ RV_GPU_LOWERING(block_linear_backward) {
     stage->out[0] = own;
     stage->out[1] = shared;
     stage->attributes.i[2] = blocks;
-    rv_gpu_product_grid(gpu, stage, launch->input[0].rows, shared.buffer ? shared.cols : 0, slices);
+    rv_gpu_product_grid(gpu, stage, launch->input[0].rows, shared.buffer ? shared.cols : 0, slices ? RV_GPU_SLICES : RV_GPU_TILES);
     return true;
 }
 
@@ -119,7 +123,7 @@ static bool weights(const rv_gpu *gpu, const rv_launch *launch, rv_gpu_stages *s
     for (int k = 2; k < launch->input_count; k++) inner += launch->input[k].cols;
     const int64_t cols = dpre->cols / blocks, rows = piece_rows(dpre->rows, inner, cols, blocks);
     const int64_t pieces = most(pieces_of(dpre->rows, rows), 1);
-    rv_gpu_stage *stage = rv_gpu_product_add(stages, RV_GPU_WEIGHTS, pieces * blocks, cols);
+    rv_gpu_stage *stage = rv_gpu_product_add(stages, RV_GPU_SIDE_BY_SIDE, pieces * blocks, cols);
     stage->in[0] = *dpre;
     for (int k = 1; k < launch->input_count; k++) stage->in[1 + k] = launch->input[k];
     stage->attributes.i[2] = (int32_t)blocks;
@@ -133,7 +137,7 @@ static bool weights(const rv_gpu *gpu, const rv_launch *launch, rv_gpu_stages *s
         if (dw->buffer) stage->out[0] = rv_gpu_scratch(stages, RV_F32, pieces * dw->rows, cols);
         if (dbias->buffer) stage->out[1] = rv_gpu_scratch(stages, RV_F32, pieces, dbias->cols);
     }
-    rv_gpu_product_grid(gpu, stage, dw->buffer ? inner : 1, 0, false);
+    rv_gpu_product_grid(gpu, stage, dw->buffer ? inner : 1, 0, RV_GPU_WEIGHTS);
     if (pieces == 1) return true;
     rv_gpu_stage *fold = &stages->stage[stages->count++];
     *fold = (rv_gpu_stage){.function = RV_GPU_product_fold, .extra = {(int)pieces}};
