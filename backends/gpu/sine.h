@@ -23,16 +23,15 @@ DEVICE uint two_over_pi(int word) {
 DEVICE int whole_quarters_far(float x, float *rest) {
     const uint bits = BITS_OF(x), mantissa = (bits & 0x7fffffu) | 0x800000u;
     const int skip = (int)(bits >> 23 & 255u) - 120, word = skip >> 5, shift = skip & 31;
-    const uint w0 = two_over_pi(word), w1 = two_over_pi(word + 1), w2 = two_over_pi(word + 2), w3 = two_over_pi(word + 3);
-    const uint a = w0 << shift | w1 >> 1 >> (31 - shift), b = w1 << shift | w2 >> 1 >> (31 - shift);
-    const uint c = w2 << shift | w3 >> 1 >> (31 - shift);
+    const uint up = 1u << shift, w1 = two_over_pi(word + 1), w2 = two_over_pi(word + 2);
+    const uint a = two_over_pi(word) * up | MUL_HIGH(w1, up), b = w1 * up | MUL_HIGH(w2, up), c = w2 * up | MUL_HIGH(two_over_pi(word + 3), up);
     const uint carry = MUL_HIGH(mantissa, c), middle = mantissa * b + carry;
     const uint high = mantissa * a + MUL_HIGH(mantissa, b) + (uint)(middle < carry);
-    uint quarter = high >> 30, part = high << 2 | middle >> 30, tail = middle << 2 | (mantissa * c) >> 30;
-    const int up = (int)(part >> 31);
-    if (up) quarter++, part = ~part, tail = ~tail;
+    uint quarter = high >> 30, part = high * 4u | MUL_HIGH(middle, 4u), tail = middle * 4u | MUL_HIGH(mantissa * c, 4u);
+    const int over = (int)(part >> 31);
+    if (over) quarter++, part = ~part, tail = ~tail;
     const float r = ((float)part * 0x1p-32f + (float)tail * 0x1p-64f) * 1.57079633f;
-    *rest = up != (x < 0.0f) ? -r : r;
+    *rest = over != (x < 0.0f) ? -r : r;
     return x < 0.0f ? -(int)quarter : (int)quarter;
 }
 
