@@ -1,18 +1,14 @@
 /* experiments/inspect.c: safetensors files, and the statistics of an array. */
 #include "experiments/inspect.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "experiments/program.h"
+#include "experiments/tensors.h"
 
 /* ---- one array ------------------------------------------------------------------------------------------------ */
 
@@ -94,44 +90,6 @@ void inspect_print(const inspect_array *a) {
 
 /* ---- safetensors ----------------------------------------------------------------------------------------- */
 
-static inspect_type type_of(const char *name) {
-    static const struct {
-        const char *name;
-        inspect_type type;
-    } types[] = {{"F64", TYPE_F64}, {"F32", TYPE_F32}, {"F16", TYPE_F16}, {"BF16", TYPE_BF16}, {"I64", TYPE_I64},
-                 {"I32", TYPE_I32}, {"I16", TYPE_I16}, {"I8", TYPE_I8},   {"U64", TYPE_U64},   {"U32", TYPE_U32},
-                 {"U16", TYPE_U16}, {"U8", TYPE_U8},   {"BOOL", TYPE_U8}};
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-        if (strcmp(types[i].name, name) == 0) return types[i].type;
-    }
-    return TYPE_OTHER;
-}
-
-/* Shape and place of one tensor; false where they do not fit each other or the file. */
-static bool read_tensor(const char *name, const json_t *entry, const uint8_t *data, uint64_t size, inspect_array *a) {
-    const json_t *shape = json_object_get(entry, "shape"), *offsets = json_object_get(entry, "data_offsets");
-    const char *type = json_string_value(json_object_get(entry, "dtype"));
-    if (!type || !json_is_array(shape) || json_array_size(offsets) != 2) return false;
-    if (json_array_size(shape) > INSPECT_DIMENSIONS) return false;
-    const json_int_t begin = json_integer_value(json_array_get(offsets, 0)),
-                     end = json_integer_value(json_array_get(offsets, 1));
-    if (begin < 0 || end < begin || (uint64_t)end > size) return false;
-    *a = (inspect_array){.name = name,
-                         .type_name = type,
-                         .type = type_of(type),
-                         .dimensions = (int)json_array_size(shape),
-                         .data = data + begin,
-                         .size = (uint64_t)(end - begin)};
-    uint64_t count = 1;
-    for (int d = 0; d < a->dimensions; d++) {
-        a->shape[d] = json_integer_value(json_array_get(shape, (size_t)d));
-        if (a->shape[d] < 0 || __builtin_mul_overflow(count, (uint64_t)a->shape[d], &count)) return false;
-    }
-    uint64_t bytes;
-    if (a->type == TYPE_OTHER) return true;
-    return !__builtin_mul_overflow(count, inspect_type_size(a->type), &bytes) && bytes == a->size;
-}
-
 static void print_metadata(json_t *metadata) {
     const char *key;
     json_t *value;
@@ -140,37 +98,30 @@ static void print_metadata(json_t *metadata) {
     if (metadata) putchar('\n');
 }
 
-static int print_tensors(const char *path, json_t *header, const uint8_t *data, uint64_t size) {
+static int print_tensors(const tensors *file) {
     const char *name;
     json_t *entry;
     uint64_t count = 0;
-    print_metadata(json_object_get(header, "__metadata__"));
+    print_metadata(json_object_get(file->header, "__metadata__"));
     printf("%-44s %-6s %-16s  %11s %11s %11s\n", "tensor", "type", "shape", "smallest", "mean", "largest");
-    json_object_foreach(header, name, entry) {
+    json_object_foreach(file->header, name, entry) {
         inspect_array a;
         if (strcmp(name, "__metadata__") == 0) continue;
-        if (!read_tensor(name, entry, data, size, &a)) {
-            return program_fail(EXIT_IO, "%s is damaged: tensor \"%s\" does not fit the file", path, name);
+        if (!tensors_entry(file, name, entry, &a)) {
+            return program_fail(EXIT_IO, "%s is damaged: tensor \"%s\" does not fit the file", file->path, name);
         }
         inspect_print(&a);
         count++;
     }
-    printf("\n%llu tensors, %llu bytes\n", (unsigned long long)count, (unsigned long long)size);
+    printf("\n%llu tensors, %llu bytes\n", (unsigned long long)count, (unsigned long long)file->data_size);
     return EXIT_OK;
 }
 
 int inspect_safetensors(const char *path, const uint8_t *bytes, uint64_t size) {
-    uint64_t length;
-    memcpy(&length, bytes, 8);
-    if (length > size - 8) return program_fail(EXIT_IO, "%s is damaged: its header would end behind the file", path);
-    json_error_t error;
-    json_t *header = json_loadb((const char *)bytes + 8, (size_t)length, JSON_REJECT_DUPLICATES, &error);
-    if (!json_is_object(header)) {
-        json_decref(header);
-        return program_fail(EXIT_IO, "%s is damaged: its header is no JSON object", path);
-    }
-    int code = print_tensors(path, header, bytes + 8 + length, size - 8 - length);
-    json_decref(header);
+    tensors file;
+    int code = tensors_read(&file, path, bytes, size);
+    if (code == EXIT_OK) code = print_tensors(&file);
+    tensors_close(&file);
     return code;
 }
 
@@ -182,22 +133,12 @@ static int inspect_bytes(const char *path, const uint8_t *bytes, uint64_t size) 
     return program_fail(EXIT_IO, "%s is neither a .safetensors nor a .npz file", path);
 }
 
-static int inspect_open(const char *path, int file) {
-    struct stat about;
-    if (fstat(file, &about) != 0) return program_fail(EXIT_IO, "cannot read %s: %s", path, strerror(errno));
-    if (!S_ISREG(about.st_mode)) return program_fail(EXIT_IO, "%s is no file", path);
-    if (about.st_size == 0) return program_fail(EXIT_IO, "%s is empty", path);
-    void *bytes = mmap(NULL, (size_t)about.st_size, PROT_READ, MAP_PRIVATE, file, 0);
-    if (bytes == MAP_FAILED) return program_fail(EXIT_IO, "cannot read %s: %s", path, strerror(errno));
-    int code = inspect_bytes(path, bytes, (uint64_t)about.st_size);
-    munmap(bytes, (size_t)about.st_size);
-    return code;
-}
-
 int inspect_file(const char *path) {
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0) return program_fail(EXIT_IO, "cannot read %s: %s", path, strerror(errno));
-    int code = inspect_open(path, file);
-    close(file);
+    const uint8_t *bytes;
+    uint64_t size;
+    int code = file_map(path, &bytes, &size);
+    if (code != EXIT_OK) return code;
+    code = inspect_bytes(path, bytes, size);
+    file_unmap(bytes, size);
     return code;
 }

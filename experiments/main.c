@@ -17,6 +17,7 @@ static const command commands[] = {
     {"imagine", "plot what a trained model predicts from one observation on", command_imagine},
     {"plot", "draw a run's plots again from its files", command_plot},
     {"inspect", "list what a checkpoint or data file holds", command_inspect},
+    {"audit", "write every number of DreamerV3's updates, to be compared", command_audit},
     {"config", "explain the keys of a training job", command_config},
     {"envs", "list the environments with their spaces", command_envs},
     {"env-check", "try whether an environment keeps its contract", command_env_check},

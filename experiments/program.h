@@ -30,6 +30,7 @@ int command_eval(int argc, char **argv);
 int command_imagine(int argc, char **argv);
 int command_plot(int argc, char **argv);
 int command_inspect(int argc, char **argv);
+int command_audit(int argc, char **argv);
 int command_config(int argc, char **argv);
 int command_envs(int argc, char **argv);
 int command_env_check(int argc, char **argv);

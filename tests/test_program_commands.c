@@ -12,7 +12,7 @@ static void train(void **unused) {
 
 static void help_everywhere(void **unused) {
     (void)unused;
-    static const char *const names[] = {"eval", "imagine",   "plot",  "inspect", "config",
+    static const char *const names[] = {"eval", "imagine",   "plot",  "inspect", "config", "audit",
                                         "envs", "env-check", "train", "devices"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char line[64];
@@ -30,6 +30,7 @@ static void help_everywhere(void **unused) {
     assert_int_equal(run("imagine"), 2);
     assert_int_equal(run("plot"), 2);
     assert_int_equal(run("inspect"), 2);
+    assert_int_equal(run("audit"), 2);
     assert_int_equal(run("eval run --episods=3"), 2);
     expect("err.txt", "--episodes");
 }
