@@ -115,7 +115,8 @@ static void choose(rv_opencl *cl) {
     if (cl->facts.type & CL_DEVICE_TYPE_CPU) model_cpu(cl);
     else model_gpu(cl);
     const bool rounded = cl->facts.single & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT;
-    snprintf(cl->options, sizeof cl->options, "-cl-std=CL1.2 %s",
+    /* -w: drivers write the number of warnings to the program's own error output */
+    snprintf(cl->options, sizeof cl->options, "-cl-std=CL1.2 -w %s",
              rounded ? "-cl-fp32-correctly-rounded-divide-sqrt" : "-D RV_OWN_SQRT");
 }
 
