@@ -1,4 +1,4 @@
-/* tests/test_gpu_regions.c: the same bits whatever a launch becomes: tiles of any size, rows cut in any way, alone or merged.
+/* tests/test_gpu_regions.c: the same bits whatever a launch becomes: tiles of any size, rows cut in any way, merged.
  *
  * Which form a shape takes is asked of rv_gpu_lower; the bits are those of the first OpenCL device, with regions and,
  * behind check:, without. Without such a device those tests are skipped.
@@ -27,38 +27,59 @@ static void *resize(void *user, void *memory, size_t bytes) {
 static const rv_services services = {.size = sizeof services, .resize = resize, .fail = rv_fail};
 
 static rv_gpu device_of(int units) {
-    return (rv_gpu){.services = &services, .dialect = "", .units = units, .launch_seconds = 2e-6, .unit_flops = 500e9, .unit_bandwidth = 45e9,
+    return (rv_gpu){.services = &services,
+                    .dialect = "",
+                    .units = units,
+                    .launch_seconds = 2e-6,
+                    .unit_flops = 500e9,
+                    .unit_bandwidth = 45e9,
                     .local_bytes = 48 << 10};
 }
 
 /* Never looked into. */
 static char memory;
 static rv_operand operand(int64_t rows, int64_t cols) {
-    return (rv_operand){.buffer = (rv_buffer *)(void *)&memory, .rows = rows, .cols = cols, .stride = cols, .dtype = RV_F32};
+    return (rv_operand){
+        .buffer = (rv_buffer *)(void *)&memory, .rows = rows, .cols = cols, .stride = cols, .dtype = RV_F32};
 }
 
 static rv_launch linear(int64_t rows, int64_t inner, int64_t cols) {
-    return (rv_launch){.op = RV_OP_LINEAR, .input_count = 3, .output_count = 2, .label = "linear",
-                       .input = {operand(inner, cols), operand(1, cols), operand(rows, inner)}, .output = {operand(rows, cols)}};
+    return (rv_launch){.op = RV_OP_LINEAR,
+                       .input_count = 3,
+                       .output_count = 2,
+                       .label = "linear",
+                       .input = {operand(inner, cols), operand(1, cols), operand(rows, inner)},
+                       .output = {operand(rows, cols)}};
 }
 
 static rv_launch weights(int64_t rows, int64_t inner, int64_t cols) {
-    return (rv_launch){.op = RV_OP_LINEAR_WGRAD, .input_count = 2, .output_count = 2, .label = "weights",
-                       .input = {operand(rows, cols), operand(rows, inner)}, .output = {operand(inner, cols), operand(1, cols)}};
+    return (rv_launch){.op = RV_OP_LINEAR_WGRAD,
+                       .input_count = 2,
+                       .output_count = 2,
+                       .label = "weights",
+                       .input = {operand(rows, cols), operand(rows, inner)},
+                       .output = {operand(inner, cols), operand(1, cols)}};
 }
 
 static rv_launch gru(int64_t rows, int64_t inner, int64_t units) {
-    return (rv_launch){.op = RV_OP_GRU_CELL, .input_count = 6, .output_count = 2, .label = "gru",
-                       .input = {operand(rows, inner), operand(rows, units), operand(inner, 3 * units), operand(units, 3 * units),
-                                 operand(1, 3 * units), operand(1, 3 * units)},
+    return (rv_launch){.op = RV_OP_GRU_CELL,
+                       .input_count = 6,
+                       .output_count = 2,
+                       .label = "gru",
+                       .input = {operand(rows, inner), operand(rows, units), operand(inner, 3 * units),
+                                 operand(units, 3 * units), operand(1, 3 * units), operand(1, 3 * units)},
                        .output = {operand(rows, units), operand(rows, 4 * units)}};
 }
 
 static rv_launch gru_backward(int64_t rows, int64_t inner, int64_t units) {
-    return (rv_launch){.op = RV_OP_GRU_CELL_BACKWARD, .input_count = 6, .output_count = 4, .label = "gru backward",
-                       .input = {operand(rows, units), operand(rows, units), operand(rows, 4 * units), operand(inner, 3 * units),
-                                 operand(units, 3 * units), operand(rows, inner)},
-                       .output = {operand(rows, inner), operand(rows, units), operand(rows, 3 * units), operand(rows, 3 * units)}};
+    return (rv_launch){
+        .op = RV_OP_GRU_CELL_BACKWARD,
+        .input_count = 6,
+        .output_count = 4,
+        .label = "gru backward",
+        .input = {operand(rows, units), operand(rows, units), operand(rows, 4 * units), operand(inner, 3 * units),
+                  operand(units, 3 * units), operand(rows, inner)},
+        .output = {operand(rows, inner), operand(rows, units), operand(rows, 3 * units), operand(rows, 3 * units)}};
 }
 
 /* The kernels of a launch by itself on a device of so many units, in one line. */
@@ -132,15 +153,27 @@ static void test_gemm(void **state) {
         assert_int_equal(plan.dispatch_count, 1);
         const rv_gpu_gemm *gemm = &plan.dispatch[0].gemm;
         assert_int_equal(gemm->valid, i > 0);
-        if (i == 1) assert_true(gemm->m == 64 && gemm->n == 65 && gemm->k == 33 && !gemm->transpose_a && !gemm->transpose_b);
-        if (i == 2) assert_true(gemm->m == 33 && gemm->n == 65 && gemm->k == 64 && gemm->transpose_a && !gemm->transpose_b);
+        if (i == 1)
+            assert_true(gemm->m == 64 && gemm->n == 65 && gemm->k == 33 && !gemm->transpose_a && !gemm->transpose_b);
+        if (i == 2)
+            assert_true(gemm->m == 33 && gemm->n == 65 && gemm->k == 64 && gemm->transpose_a && !gemm->transpose_b);
         rv_gpu_plan_free(&gpu, &plan);
     }
 }
 
-/* ---- rows ---------------------------------------------------------------------------------------------------------- */
+/* ---- rows -------------------------------------------------------------------------------------------------------- */
 
-enum { ROWS = 250, INNER = 33, COLS = 250, UNITS = 60, BLOCKS = 5, EACH = 6, BLOCK_COLS = 10, INPUTS = 10, OUTPUTS = 8 };
+enum {
+    ROWS = 250,
+    INNER = 33,
+    COLS = 250,
+    UNITS = 60,
+    BLOCKS = 5,
+    EACH = 6,
+    BLOCK_COLS = 10,
+    INPUTS = 10,
+    OUTPUTS = 8
+};
 
 static const struct {
     const char *name;
@@ -150,8 +183,8 @@ static const struct {
                     {"blocks", BLOCKS * (EACH + UNITS), BLOCK_COLS},      {"back", COLS, INNER}};
 static const int64_t output_cols[OUTPUTS] = {COLS, INNER, UNITS, INNER, UNITS, BLOCKS * BLOCK_COLS, INNER, UNITS};
 
-/* What treats rows apart, of rows [first, first + rows): linear, a product with a transposed matrix, the GRU cell and block
- * linear with their gradients. */
+/* What treats rows apart, of rows [first, first + rows): linear, a product with a transposed matrix, the GRU cell and
+ * block linear with their gradients. */
 static void record_rows(rv_graph *graph, rv_array *const *in, rv_array *const *out, int64_t first, int64_t rows) {
     rv_tensor read[INPUTS], result[OUTPUTS];
     for (int i = 0; i < INPUTS; i++) read[i] = rv_read(graph, in[i]);
@@ -193,11 +226,13 @@ static float *outputs_of(rv_device *device, const int64_t *cuts, int64_t *count)
     rv_array *in[INPUTS], *out[OUTPUTS];
     *count = 0;
     for (int i = 0; i < INPUTS; i++) in[i] = filled(device, inputs[i].rows, inputs[i].cols, inputs[i].name);
-    for (int k = 0; k < OUTPUTS; k++) out[k] = filled(device, ROWS, output_cols[k], "out"), *count += ROWS * output_cols[k];
+    for (int k = 0; k < OUTPUTS; k++)
+        out[k] = filled(device, ROWS, output_cols[k], "out"), *count += ROWS * output_cols[k];
     for (int64_t first = 0; *cuts; first += *cuts++) run_rows(device, in, out, first, *cuts);
     float *values = malloc((size_t)*count * sizeof *values), *at = values;
     assert_non_null(values);
-    for (int k = 0; k < OUTPUTS; at += ROWS * output_cols[k++]) assert_ok(rv_array_read(out[k], 0, ROWS, at), rv_array_message(out[k]));
+    for (int k = 0; k < OUTPUTS; at += ROWS * output_cols[k++])
+        assert_ok(rv_array_read(out[k], 0, ROWS, at), rv_array_message(out[k]));
     for (int i = 0; i < INPUTS; i++) rv_array_destroy(in[i]);
     for (int k = 0; k < OUTPUTS; k++) rv_array_destroy(out[k]);
     return values;
@@ -235,7 +270,7 @@ static void test_rows(void **state) {
     free(expected);
 }
 
-/* ---- a whole training step ------------------------------------------------------------------------------------------- */
+/* ---- a whole training step --------------------------------------------------------------------------------------- */
 
 static uint64_t trained(const char *name) {
     rv_device *device = open_device(name);
@@ -255,7 +290,8 @@ static void test_training(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_forms), cmocka_unit_test(test_pieces), cmocka_unit_test(test_gemm),
-                                       cmocka_unit_test(test_rows), cmocka_unit_test(test_training)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_forms), cmocka_unit_test(test_pieces),
+                                       cmocka_unit_test(test_gemm), cmocka_unit_test(test_rows),
+                                       cmocka_unit_test(test_training)};
     return cmocka_run_group_tests_name("gpu_regions", tests, NULL, NULL);
 }

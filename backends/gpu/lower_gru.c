@@ -63,7 +63,8 @@ RV_GPU_LOWERING(gru_cell_backward) {
     const rv_operand *dx = &launch->output[0], *dh = &launch->output[1];
     const bool gates = launch->output[2].buffer && launch->output[3].buffer;
     const int64_t cols = (dx->buffer ? dx->cols : 0) + (dh->buffer ? dh->cols : 0);
-    const double read = 4.0 * (double)(rv_operand_count(&launch->input[3]) + rv_operand_count(&launch->input[4])) / gpu->unit_bandwidth;
+    const double read =
+        4.0 * (double)(rv_operand_count(&launch->input[3]) + rv_operand_count(&launch->input[4])) / gpu->unit_bandwidth;
     if (slices ? !gates : !gates || cols == 0 || read > gpu->launch_seconds) {
         if (!slices) backward_apart(gpu, launch, stages);
         return !slices;

@@ -44,7 +44,7 @@ void rv_gpu_product_grid(const rv_gpu *gpu, rv_gpu_stage *stage, int64_t rows, i
     rv_gpu_grid_tiles(stage, tiles[best].size, tiles[best].size);
 }
 
-/* ---- stages --------------------------------------------------------------------------------------------------------- */
+/* ---- stages ------------------------------------------------------------------------------------------------------ */
 
 rv_gpu_stage *rv_gpu_product_add(rv_gpu_stages *stages, rv_gpu_product_kind kind, int64_t blocks, int64_t cols) {
     rv_gpu_stage *stage = &stages->stage[stages->count++];
@@ -53,14 +53,16 @@ rv_gpu_stage *rv_gpu_product_add(rv_gpu_stages *stages, rv_gpu_product_kind kind
     return stage;
 }
 
-static rv_operand output(const rv_launch *launch, int k) { return k < launch->output_count ? launch->output[k] : (rv_operand){.buffer = NULL}; }
+static rv_operand output(const rv_launch *launch, int k) {
+    return k < launch->output_count ? launch->output[k] : (rv_operand){.buffer = NULL};
+}
 
 static int64_t rows_of(const rv_launch *launch) { return launch->output[launch->output[0].buffer ? 0 : 1].rows; }
 
 RV_GPU_LOWERING(matmul) {
     const rv_operand *a = &launch->input[0], *b = &launch->input[1], *y = &launch->output[0];
     const bool ta = launch->attributes.i[0], tb = launch->attributes.i[1];
-    const rv_gpu_product_form form = ta && !tb ? RV_GPU_WEIGHTS : RV_GPU_TILES; /* what gradients need beside those of weights */
+    const rv_gpu_product_form form = ta && !tb ? RV_GPU_WEIGHTS : RV_GPU_TILES;
     rv_gpu_stage *stage = rv_gpu_product_add(stages, RV_GPU_SIDE_BY_SIDE, 1, y->cols);
     stage->in[0] = *b;
     stage->in[2] = *a;
@@ -73,7 +75,8 @@ RV_GPU_LOWERING(matmul) {
 }
 
 /* LINEAR, BLOCK_LINEAR: w, [bias], x0 .. -> y, slope. */
-static bool side_by_side(const rv_gpu *gpu, const rv_launch *launch, bool slices, rv_gpu_stages *stages, int64_t blocks) {
+static bool side_by_side(const rv_gpu *gpu, const rv_launch *launch, bool slices, rv_gpu_stages *stages,
+                         int64_t blocks) {
     const rv_operand *w = &launch->input[0];
     rv_gpu_stage *stage = rv_gpu_product_add(stages, RV_GPU_SIDE_BY_SIDE, blocks, w->cols);
     for (int k = 0; k < launch->input_count; k++) stage->in[k] = launch->input[k];
@@ -101,11 +104,12 @@ RV_GPU_LOWERING(block_linear_backward) {
     stage->out[0] = own;
     stage->out[1] = shared;
     stage->attributes.i[2] = blocks;
-    rv_gpu_product_grid(gpu, stage, launch->input[0].rows, shared.buffer ? shared.cols : 0, slices ? RV_GPU_SLICES : RV_GPU_TILES);
+    rv_gpu_product_grid(gpu, stage, launch->input[0].rows, shared.buffer ? shared.cols : 0,
+                        slices ? RV_GPU_SLICES : RV_GPU_TILES);
     return true;
 }
 
-/* ---- the weights' gradients ------------------------------------------------------------------------------------------ */
+/* ---- the weights' gradients -------------------------------------------------------------------------------------- */
 
 /* Rows that one piece of the sum takes; the whole sum where its tiles alone keep a large device busy, or it is short.
  * By shapes alone: the bits are the same on devices of any size. */
