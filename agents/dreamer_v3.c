@@ -192,6 +192,7 @@ rv_dreamer_v3_update rv_dreamer_v3_learn(rv_graph *graph, rv_dreamer_v3 *agent, 
     if (!graph || !agent || !batch) return (rv_dreamer_v3_update){.learning_rate = RV_NONE};
     rv_params *params = rv_dreamer_v3_params(agent);
     rv_dreamer_v3_update update = {.losses = rv_dreamer_v3_loss(graph, agent, batch, noise)};
+    if (!update.losses.total.id) return update; /* the graph has the mistake */
     rv_graph_push(graph, "step");
     rv_params_gradients(graph, params, update.losses.total, NULL, 0);
     update.gradient_norm = rv_params_norm(graph, params);

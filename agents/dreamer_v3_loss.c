@@ -133,9 +133,27 @@ static rv_tensor scaled_sum(const rv_dreamer_v3_options *o, const rv_dreamer_v3_
     return rv_add(rv_add(rv_add(losses->world.total, policy), value), replayed);
 }
 
+/* What is missing has no graph that it could poison. */
+static int is_whole(rv_graph *graph, const rv_sequence_batch *batch, const rv_dreamer_v3_noise *noise) {
+    const struct {
+        const char *name;
+        rv_tensor given, instead;
+    } needed[] = {{"observation", batch->observation, RV_NONE}, {"action", batch->action, RV_NONE},
+                  {"reward", batch->reward, RV_NONE},           {"is_last", batch->is_last, RV_NONE},
+                  {"is_terminal", batch->is_terminal, RV_NONE}, {"noise for posteriors", noise->posterior, noise->state},
+                  {"noise for priors", noise->prior, noise->state}, {"noise for actions", noise->action, noise->state}};
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
+        if (needed[i].given.graph || needed[i].instead.graph) continue;
+        rv_graph_refuse(graph, RV_INVALID_ARGUMENT, "rv_dreamer_v3_loss", "there is no %s", needed[i].name);
+        return 0;
+    }
+    return 1;
+}
+
 rv_dreamer_v3_losses rv_dreamer_v3_loss(rv_graph *graph, rv_dreamer_v3 *agent, const rv_sequence_batch *batch,
                                         rv_dreamer_v3_noise noise) {
-    if (!graph || !agent || !batch) return (rv_dreamer_v3_losses){.total = RV_NONE};
+    if (!graph || !agent || !batch || !is_whole(graph, batch, &noise))
+        return (rv_dreamer_v3_losses){.total = {graph, 0}};
     const rv_rssm_noise latent = {.state = noise.state, .name = "posterior", .given = noise.posterior};
     rv_dreamer_v3_losses losses = {.world = rv_sequence_model_loss(graph, agent->model, batch, latent)};
     const rv_sequence_pass *pass = &losses.world.pass;
