@@ -106,6 +106,7 @@ static void add_single(rv_gpu_text *text, const rv_gpu_function_info *info) {
 /* The families' texts, and before them what some of them stand on. */
 static void add_used(rv_gpu_text *text, bool *used) {
     if (used[RV_GPU_FAMILY_product] || used[RV_GPU_FAMILY_gru]) used[RV_GPU_FAMILY_contract] = true;
+    if (used[RV_GPU_FAMILY_categorical]) used[RV_GPU_FAMILY_noise] = true;
     for (int f = 0; f < RV_GPU_FAMILIES; f++) {
         if (used[f]) add_text(text, families[f].text);
     }

@@ -36,6 +36,8 @@ RV_GPU_LOWERING(quantile);
 
 /* lower_update.c */
 RV_GPU_LOWERING(adamw);
+RV_GPU_LOWERING(segment_norms);
+RV_GPU_LOWERING(laprop);
 RV_GPU_LOWERING(ema);
 
 /* lower_shape.c */
@@ -83,5 +85,21 @@ RV_GPU_LOWERING(gru_cell);
 RV_GPU_LOWERING(gru_cell_backward);
 RV_GPU_LOWERING(block_gru);
 RV_GPU_LOWERING(block_gru_backward);
+
+/* lower_categorical.c */
+RV_GPU_LOWERING(categorical);
+RV_GPU_LOWERING(sample_categorical);
+RV_GPU_LOWERING(categorical_log_prob);
+RV_GPU_LOWERING(categorical_backward);
+RV_GPU_LOWERING(kl_categorical);
+RV_GPU_LOWERING(kl_categorical_backward);
+
+/* lower_return.c */
+RV_GPU_LOWERING(lambda_return);
+RV_GPU_LOWERING(lambda_return_backward);
+RV_GPU_LOWERING(cumprod);
+RV_GPU_LOWERING(twohot_nll);
+RV_GPU_LOWERING(twohot_nll_backward);
+RV_GPU_LOWERING(twohot_mean);
 
 #endif

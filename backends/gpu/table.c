@@ -17,6 +17,8 @@ static const rv_gpu_lowering lowerings[RV_OP_COUNT] = {
     [RV_OP_QUANTILE] = rv_gpu_lower_quantile,
     [RV_OP_GLOBAL_NORM] = rv_gpu_lower_global_norm,
     [RV_OP_ADAMW] = rv_gpu_lower_adamw,
+    [RV_OP_SEGMENT_NORMS] = rv_gpu_lower_segment_norms,
+    [RV_OP_LAPROP] = rv_gpu_lower_laprop,
     [RV_OP_EMA] = rv_gpu_lower_ema,
     [RV_OP_TRANSPOSE] = rv_gpu_lower_transpose,
     [RV_OP_CONCAT_COLS] = rv_gpu_lower_concat_cols,
@@ -52,6 +54,18 @@ static const rv_gpu_lowering lowerings[RV_OP_COUNT] = {
     [RV_OP_GRU_CELL_BACKWARD] = rv_gpu_lower_gru_cell_backward,
     [RV_OP_BLOCK_GRU] = rv_gpu_lower_block_gru,
     [RV_OP_BLOCK_GRU_BACKWARD] = rv_gpu_lower_block_gru_backward,
+    [RV_OP_CATEGORICAL] = rv_gpu_lower_categorical,
+    [RV_OP_SAMPLE_CATEGORICAL] = rv_gpu_lower_sample_categorical,
+    [RV_OP_CATEGORICAL_LOG_PROB] = rv_gpu_lower_categorical_log_prob,
+    [RV_OP_CATEGORICAL_BACKWARD] = rv_gpu_lower_categorical_backward,
+    [RV_OP_KL_CATEGORICAL] = rv_gpu_lower_kl_categorical,
+    [RV_OP_KL_CATEGORICAL_BACKWARD] = rv_gpu_lower_kl_categorical_backward,
+    [RV_OP_LAMBDA_RETURN] = rv_gpu_lower_lambda_return,
+    [RV_OP_LAMBDA_RETURN_BACKWARD] = rv_gpu_lower_lambda_return_backward,
+    [RV_OP_CUMPROD] = rv_gpu_lower_cumprod,
+    [RV_OP_TWOHOT_NLL] = rv_gpu_lower_twohot_nll,
+    [RV_OP_TWOHOT_NLL_BACKWARD] = rv_gpu_lower_twohot_nll_backward,
+    [RV_OP_TWOHOT_MEAN] = rv_gpu_lower_twohot_mean,
 };
 
 rv_gpu_lowering rv_gpu_lowering_of(rv_op op) { return (unsigned)op < RV_OP_COUNT ? lowerings[op] : NULL; }
