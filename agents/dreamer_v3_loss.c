@@ -140,8 +140,9 @@ static int is_whole(rv_graph *graph, const rv_sequence_batch *batch, const rv_dr
         rv_tensor given, instead;
     } needed[] = {{"observation", batch->observation, RV_NONE}, {"action", batch->action, RV_NONE},
                   {"reward", batch->reward, RV_NONE},           {"is_last", batch->is_last, RV_NONE},
-                  {"is_terminal", batch->is_terminal, RV_NONE}, {"noise for posteriors", noise->posterior, noise->state},
-                  {"noise for priors", noise->prior, noise->state}, {"noise for actions", noise->action, noise->state}};
+                  {"is_terminal", batch->is_terminal, RV_NONE}, {"noise for priors", noise->prior, noise->state},
+                  {"noise for actions", noise->action, noise->state},
+                  {"noise for posteriors", noise->posterior, noise->state}};
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
         if (needed[i].given.graph || needed[i].instead.graph) continue;
         rv_graph_refuse(graph, RV_INVALID_ARGUMENT, "rv_dreamer_v3_loss", "there is no %s", needed[i].name);

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "reverie/dreamer_v3.h"
 #include "reverie/ops.h"
 #include "reverie/params.h"
 #include "reverie/plan.h"
@@ -53,7 +54,7 @@ double bench_copy_rate(int threads, double bytes);
 const char *bench_ceiling_isa(void); /* "avx512", "avx2", "baseline" */
 int bench_cores(void);
 
-/* ---- workloads.c, train_step.c, rssm.c: the work that peers do too ------------------------------------- */
+/* ---- workloads.c, train_step.c, rssm.c, dreamer_v3.c: the work that peers do too ------------------------------------- */
 
 enum { BENCH_MAX_ARRAYS = 128 };
 
@@ -67,6 +68,7 @@ typedef struct bench_workload {
     rv_world_model *model; /* train_step's, with its trainer, whose plan it is then */
     rv_trainer *trainer;
     rv_sequence_model *sequence_model; /* the RSSM's */
+    rv_dreamer_v3 *dreamer_v3;
     rv_plan *plan;
     double flops, bytes; /* the least that the task takes, a run */
     int64_t launches, dispatches;
@@ -103,6 +105,7 @@ void bench_train_step_results(bench_workload *workload); /* after the first run:
 /* size: sequences (states), steps. */
 void bench_rssm_observe(bench_workload *workload, const int64_t *size); /* losses and gradients */
 void bench_rssm_imagine(bench_workload *workload, const int64_t *size);
+void bench_dreamer_v3_update(bench_workload *workload, const int64_t *size);
 
 /* ---- gate.c: no time without the right result ---------------------------------------------------- */
 

@@ -177,6 +177,7 @@ static const struct {
     {"train_step/course", train_step, {64}},
     {"rssm_observe/size1m_b16_t64", bench_rssm_observe, {16, 64}},
     {"rssm_imagine/size1m_b1024_h15", bench_rssm_imagine, {1024, 15}},
+    {"dreamer_v3_update/size1m_b16_t64", bench_dreamer_v3_update, {16, 64}},
     {"gru_cell/b16_i64_h128", gru_forward, {16, 64, 128}},
     {"gru_cell/b64_i128_h256", gru_forward, {64, 128, 256}},
     {"gru_cell/b1024_i256_h256", gru_forward, {1024, 256, 256}},
@@ -225,6 +226,7 @@ void bench_workload_destroy(bench_workload *workload) {
     }
     rv_world_model_destroy(workload->model);
     rv_sequence_model_destroy(workload->sequence_model);
+    rv_dreamer_v3_destroy(workload->dreamer_v3);
     rv_random_destroy(workload->random);
     for (int i = 0; i < workload->array_count; i++) rv_array_destroy(workload->arrays[i]);
     free(workload);

@@ -379,7 +379,8 @@ int command_audit(int argc, char **argv) {
         print_help();
         return EXIT_OK;
     }
-    static const char usage[] = "audit needs weights, a batch and where to write: reverie audit WEIGHTS --batch FILE --out FILE";
+    static const char usage[] = "audit needs weights, a batch and where to write: "
+                                "reverie audit WEIGHTS --batch FILE --out FILE";
     const bool named = argc > 0 && argv[0][0] != '-';
     audit_settings settings = {0};
     option_list words = {0};

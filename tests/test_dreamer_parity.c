@@ -16,7 +16,7 @@
 
 enum { NAME = 160, SAMPLES = 64, INPUTS = 12 };
 
-/* Of each tensor, relative L2. In double what is left are constants that an op keeps in float32: a quantile's 0.95, say. */
+/* Of each tensor, relative L2. In double what is left are constants that ops keep in float32, a quantile's 0.95 say. */
 static double bound_on(const char *device) { return strcmp(device, "cpu:double") == 0 ? 1e-5 : 1e-4; }
 
 /* Which file, and how large what it was made of is. */
@@ -198,7 +198,7 @@ static int64_t row_of(const char *list, const char *name, bool slow) {
     return -1;
 }
 
-/* "update/3/gradient/enc/0/bias" is a row of "update/3/gradient": cuts the name there and gives the weight's, or NULL. */
+/* "update/3/gradient/enc/0/bias" is a row of "update/3/gradient": cuts the name there, gives the weight's; or NULL. */
 static const char *cut(char *name) {
     char *slash = name;
     for (int i = 0; i < 3; i++) {

@@ -315,7 +315,8 @@ static void test_acting(void **state) {
     rv_dreamer_v3_move move[2];
     for (int t = 0; t < T; t++) {
         const rv_dreamer_v3_noise given = {.state = l.noise.state, .posterior = rv_slice_rows(noise, t * B, B)};
-        rv_tensor seen = rv_slice_rows(l.batch.observation, t * B, B), first = rv_slice_rows(l.batch.is_first, t * B, B);
+        rv_tensor seen = rv_slice_rows(l.batch.observation, t * B, B);
+        rv_tensor first = rv_slice_rows(l.batch.is_first, t * B, B);
         for (int k = 0; k < 2; k++) move[k] = rv_dreamer_v3_act(l.graph, l.agent, now, led, seen, first, given, k);
         now = move[0].state;
         rv_store_part(stepwise, t * B * deter, now.deter);

@@ -10,6 +10,7 @@ import sys
 
 import torch
 
+import torch_dreamer_v3
 import torch_world_model
 from serve import Skip, agree, serve
 
@@ -116,6 +117,8 @@ def prepare(case, dump):
     family = case.split("/")[0]
     if family == "train_step":
         return torch_world_model.prepare(dump, VARIANT == "eager", compiled)
+    if family == "dreamer_v3_update":
+        return torch_dreamer_v3.prepare(dump, compiled)
     if family == "gru_cell":
         return gru_cell(dump, gradient=False)
     if family == "gru_cell_gradient":

@@ -36,7 +36,7 @@ typedef struct rv_dreamer_v3 rv_dreamer_v3;
 /* Zero means default, DreamerV3's. The discount of imagined and replayed returns is 1 - 1 / model.horizon. */
 typedef struct rv_dreamer_v3_options {
     size_t size;                     /* sizeof(rv_dreamer_v3_options) */
-    rv_sequence_model_options model; /* observation_size and action_size have no default; its bins are the critic's too */
+    rv_sequence_model_options model; /* its observation_size and action_size have no default; bins: also the critic's */
     rv_actor_kind actor;             /* RV_ACTOR_BOUNDED_NORMAL, or RV_ACTOR_CATEGORICAL */
     int64_t classes;                 /* of a categorical actor: action_size, which is one variable */
     int actor_layers, critic_layers; /* 3, 3; of model.units each */
