@@ -286,7 +286,7 @@ typedef struct count {
 } count;
 
 static rv_dreamer_v3_options options_of(const count *c) {
-    rv_dreamer_v3_options options = {.size = sizeof options};
+    rv_dreamer_v3_options options = {.size = sizeof options, .model.size = sizeof options.model};
     assert_ok(rv_sequence_model_preset(c->preset, &options.model), c->preset);
     options.model.observation_size = c->observation;
     options.model.action_size = c->action;
