@@ -37,6 +37,9 @@ rv_status rv_dreamer_fail(rv_dreamer *dreamer, rv_status status, const char *wha
 void rv_dreamer_fill_defaults(rv_dreamer_options *options);
 const char *rv_dreamer_mistake(const rv_dreamer_options *options);
 
+/* Updates that are due after so many environment steps. */
+int64_t rv_dreamer_updates_due(const rv_dreamer_options *options, int64_t steps);
+
 /* dreamer_loss.c: an update; and the names of its metrics. */
 void rv_dreamer_name_metrics(rv_dreamer *dreamer);
 void rv_dreamer_record_update(rv_graph *graph, rv_dreamer *dreamer);

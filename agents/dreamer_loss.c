@@ -1,6 +1,8 @@
 /* agents/dreamer_loss.c: imagined trajectories, what actor and critic learn from them, and a whole update. */
 #include "agents/dreamer.h"
 
+#include <math.h>
+
 #include "reverie/scan.h"
 
 /* ---- imagination ---- */
@@ -88,7 +90,7 @@ rv_dreamer_behaviour rv_dreamer_behaviour_loss(rv_graph *graph, rv_dreamer *drea
     rv_tensor going_on = rv_returns_by_row(imagined.going_on, horizon);
     rv_tensor value = rv_returns_by_row(value_of(graph, &dreamer->slow, imagined.latent), horizon + 1);
     rv_dreamer_behaviour b = {0};
-    b.returns = rv_lambda_return(rv_returns_by_row(imagined.reward, horizon), going_on, value, o->lambda);
+    b.returns = rv_lambda_return(rv_returns_by_row(imagined.reward, horizon), going_on, value, fmaxf(o->lambda, 0));
     if (!scale.graph) scale = scale_of(graph, dreamer, b.returns);
     rv_tensor weight = rv_stop_gradient(rv_returns_by_time(rv_cumprod(going_on, 1)));
     rv_tensor target = rv_returns_by_time(b.returns);
@@ -176,6 +178,16 @@ static void keep_metrics(rv_graph *graph, rv_dreamer *dreamer, const rv_tensor *
     rv_store_rows(dreamer->metrics, row, rv_mod(updates, rv_cast(rv_fill(graph, 1, 1, RV_DREAMER_ROWS), RV_I32)));
 }
 
+/* Of the update that is counted next: (1 + cos(pi updates / all)) / 2. */
+static rv_tensor rate_now(rv_graph *graph, const rv_dreamer *dreamer, float rate) {
+    if (dreamer->options.constant_rates) return rv_fill(graph, 1, 1, rate);
+    const int64_t all = rv_dreamer_updates_due(&dreamer->options, dreamer->options.steps);
+    const float pi = 3.14159265f, turn = pi / (float)(all > 0 ? all : 1);
+    rv_tensor updates = rv_read(graph, rv_params_updates(rv_world_model_params(dreamer->model)));
+    rv_tensor angle = rv_clamp(rv_affine(rv_cast(updates, RV_F32), turn, 0), 0, pi);
+    return rv_affine(rv_cos(angle), 0.5f * rate, 0.5f * rate);
+}
+
 void rv_dreamer_record_update(rv_graph *graph, rv_dreamer *dreamer) {
     const rv_dreamer_options *o = &dreamer->options;
     rv_params *const params[3] = {rv_world_model_params(dreamer->model), dreamer->actor_params, dreamer->critic_params};
@@ -194,8 +206,9 @@ void rv_dreamer_record_update(rv_graph *graph, rv_dreamer *dreamer) {
     }
     rv_graph_push(graph, "optimiser");
     keep_metrics(graph, dreamer, metrics, gather_metrics(model, behaviour, norm, metrics));
-    for (int i = 0; i < 3; i++)
-        rv_params_adamw(graph, params[i], rv_fill(graph, 1, 1, rate[i]), norm[i], clip[i], NULL);
+    rv_tensor now[3];
+    for (int i = 0; i < 3; i++) now[i] = rate_now(graph, dreamer, rate[i]); /* before any of them is counted */
+    for (int i = 0; i < 3; i++) rv_params_adamw(graph, params[i], now[i], norm[i], clip[i], NULL);
     rv_critic_follow(graph, &dreamer->slow, &dreamer->critic, o->slow_rate);
     rv_random_advance(graph, dreamer->train_noise);
     rv_graph_pop(graph);

@@ -21,16 +21,16 @@ static const rv_dreamer_recipe recipes[] = {
                     .actor_hidden = {2, {128, 64}},
                     .critic_hidden = {2, {128, 64}},
                     .critic_bins = 63,
-                    .steps = 20000,
+                    .steps = 8000,
                     .prefill = 1000,
                     .replay = 1000000,
-                    .update_every = 2,
+                    .update_every = 1,
                     .updates_each = 1,
                     .batch = 64,
                     .window = 4,
                     .prediction_weight = 10,
                     .kl_weight = 1e-5f,
-                    .imagined = 256,
+                    .imagined = 128,
                     .horizon = 15,
                     .gradient = RV_DREAMER_BY_KIND,
                     .gamma = 0.99f,
@@ -38,7 +38,7 @@ static const rv_dreamer_recipe recipes[] = {
                     .entropy_weight = 3e-3f,
                     .slow_rate = 0.02f,
                     .model_rate = 1e-3f,
-                    .actor_rate = 5e-4f,
+                    .actor_rate = 1e-3f,
                     .critic_rate = 1e-3f,
                     .model_clip = 1000,
                     .actor_clip = 100,
@@ -79,6 +79,7 @@ static const rv_dreamer_recipe recipes[] = {
                     .model_rate = 1e-4f,
                     .actor_rate = 1e-4f,
                     .critic_rate = 1e-4f,
+                    .constant_rates = 1,
                     .model_clip = 100,
                     .actor_clip = 100,
                     .critic_clip = 100},
@@ -137,7 +138,7 @@ const char *rv_dreamer_mistake(const rv_dreamer_options *o) {
     if (o->updates_each > INT32_MAX / o->steps) return "updates_each is too large";
     if (o->batch < 1 || o->imagined < 1 || o->horizon < 1) return "batch, imagined and horizon must be at least 1";
     if (!(o->gamma > 0 && o->gamma <= 1)) return "gamma must lie above 0 and at most at 1";
-    if (!(o->lambda >= 0 && o->lambda <= 1)) return "lambda must lie between 0 and 1";
+    if (!(o->lambda <= 1)) return "lambda must be at most 1";
     if (!(o->slow_rate > 0 && o->slow_rate <= 1)) return "slow_rate must lie above 0 and at most at 1";
     if (!(o->model_rate > 0 && o->actor_rate > 0 && o->critic_rate > 0)) return "learning rates must be above 0";
     if (o->gradient < RV_DREAMER_BY_KIND || o->gradient > RV_DREAMER_REINFORCE) return "no such gradient";

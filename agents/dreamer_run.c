@@ -95,9 +95,9 @@ static rv_status normalise(rv_dreamer *d) {
 
 static bool filling(const rv_dreamer *d) { return rv_dreamer_steps(d) < d->options.prefill; }
 
-static int64_t updates_due(const rv_dreamer *d) {
-    const int64_t learning = rv_dreamer_steps(d) - d->options.prefill;
-    return learning > 0 ? learning / d->options.update_every * d->options.updates_each : 0;
+int64_t rv_dreamer_updates_due(const rv_dreamer_options *options, int64_t steps) {
+    const int64_t learning = steps - options->prefill;
+    return learning > 0 ? learning / options->update_every * options->updates_each : 0;
 }
 
 static rv_status act(rv_dreamer *d) {
@@ -125,7 +125,8 @@ static rv_status step(rv_dreamer *d) {
 static rv_status learn(rv_dreamer *d) {
     rv_status status = RV_OK;
     if (!filling(d) && !d->counters[RV_NORMALISED]) status = normalise(d);
-    for (int64_t due = updates_due(d); status == RV_OK && d->counters[RV_UPDATES] < due;) {
+    const int64_t due = rv_dreamer_updates_due(&d->options, rv_dreamer_steps(d));
+    while (status == RV_OK && d->counters[RV_UPDATES] < due) {
         status = run_plan(d, d->train_plan, "update");
         if (status == RV_OK) d->counters[RV_UPDATES]++;
     }
@@ -160,7 +161,7 @@ static rv_status mean_metrics(rv_dreamer *d, float mean[RV_DREAMER_METRICS]) {
         if (status != RV_OK) return rv_dreamer_fail(d, status, "metrics", rv_array_message(d->metrics));
         for (int m = 0; m < d->metric_count; m++) sums[m] += row[m];
     }
-    for (int m = 0; m < d->metric_count; m++) mean[m] = count > 0 ? (float)(sums[m] / count) : 0;
+    for (int m = 0; m < d->metric_count; m++) mean[m] = count > 0 ? (float)(sums[m] / count) : NAN;
     d->counters[RV_METRICS_SEEN] = updates;
     return RV_OK;
 }

@@ -1,9 +1,11 @@
-/* experiments/command_eval.c: `reverie eval RUN`: a world model on episodes that nothing has seen. */
+/* experiments/command_eval.c: `reverie eval RUN`: a run of any kind; here a world model on episodes that nothing has
+ * seen. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "experiments/dreamer_job.h"
 #include "experiments/program.h"
 #include "experiments/world_model_job.h"
 
@@ -134,30 +136,37 @@ static int judge(world_model_job *job, const eval_settings *s) {
 }
 
 static void print_help(void) {
-    puts(
-        "Usage: reverie eval RUN [--key=value]...\n\n"
-        "Acts new episodes with the policy of evaluation (the environment's scripted one with noise, where it "
-         "has\none) "
-        "and prints how well the run's model predicts them. The last line is\n\n"
-        "  return mean M std S n N; predicted mean M std S\n\n"
-        "the sum of rewards over an episode as it was acted, and as the model predicts it step by step.\n\nOptions");
+    puts("Usage: reverie eval RUN [--key=value]...\n\n"
+         "Of a world model: acts new episodes with the policy of evaluation (the environment's scripted one with\n"
+         "noise, where it has one) and prints how well the run's model predicts them. The last line is\n\n"
+         "  return mean M std S n N; predicted mean M std S\n\n"
+         "the sum of rewards over an episode as it was acted, and as the model predicts it step by step.\n\nOptions");
     options_print(&schema, stdout);
+    dreamer_eval_help();
+}
+
+static int world_model_eval(const char *folder, int argc, char **argv) {
+    world_model_job job = {0};
+    eval_settings settings = {0};
+    option_list words = {0};
+    int code = options_read(&schema, &settings, argc, argv, &words);
+    job.settings.device = settings.device;
+    if (code == EXIT_OK) code = world_model_open_run(&job, folder);
+    if (code == EXIT_OK) code = judge(&job, &settings);
+    world_model_release(&job);
+    options_list_free(&words);
+    return code;
 }
 
 int command_eval(int argc, char **argv) {
+    char kind[64];
     if (program_wants_help(argc, argv)) {
         print_help();
         return EXIT_OK;
     }
     if (argc < 1 || argv[0][0] == '-') return program_fail(EXIT_USAGE, "eval needs a run folder: reverie eval RUN");
-    world_model_job job = {0};
-    eval_settings settings = {0};
-    option_list words = {0};
-    int code = options_read(&schema, &settings, argc - 1, argv + 1, &words);
-    job.settings.device = settings.device;
-    if (code == EXIT_OK) code = world_model_open_run(&job, argv[0]);
-    if (code == EXIT_OK) code = judge(&job, &settings);
-    world_model_release(&job);
-    options_list_free(&words);
-    return code;
+    int code = run_config_job(argv[0], kind, sizeof kind);
+    if (code != EXIT_OK) return code;
+    return strcmp(kind, "dreamer") == 0 ? dreamer_eval(argv[0], argc - 1, argv + 1)
+                                        : world_model_eval(argv[0], argc - 1, argv + 1);
 }

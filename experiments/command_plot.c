@@ -3,9 +3,21 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "experiments/dreamer_job.h"
 #include "experiments/evaluation_file.h"
 #include "experiments/program.h"
 #include "experiments/world_model_job.h"
+
+/* A dreamer's run: its learning curve. */
+static int plot_dreamer(const run_folder *run) {
+    char path[RUN_PATH_SIZE];
+    history history = {0};
+    int64_t offset;
+    int code = history_read(&history, run_folder_file(run, "metrics.jsonl", path, sizeof path), -1, &offset);
+    if (code == EXIT_OK) code = dreamer_plot(run->path, "the run", &history, NULL);
+    history_free(&history);
+    return code;
+}
 
 static int plot_run(const run_folder *run) {
     char path[RUN_PATH_SIZE];
@@ -49,5 +61,10 @@ int command_plot(int argc, char **argv) {
     if (argc != 1 || argv[0][0] == '-') return program_fail(EXIT_USAGE, "plot needs one run folder: reverie plot RUN");
     if (strlen(argv[0]) >= sizeof run.path) return program_fail(EXIT_IO, "the path of the run folder is too long");
     strcpy(run.path, argv[0]);
-    return plot_run(&run);
+    char kind[64] = "";
+    if (run_folder_has(&run, "config.yaml")) {
+        int code = run_config_job(argv[0], kind, sizeof kind);
+        if (code != EXIT_OK) return code;
+    }
+    return strcmp(kind, "dreamer") == 0 ? plot_dreamer(&run) : plot_run(&run);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "experiments/config_file.h"
+#include "experiments/dreamer_job.h"
 #include "experiments/options.h"
 #include "experiments/program.h"
 
@@ -11,6 +12,7 @@ static const struct {
     int (*run)(const char *file, int argc, char **argv);
 } jobs[] = {
     {"world_model", "VAE, latent dynamics and reward model of an environment, from collected data", train_world_model},
+    {"dreamer", "an agent that learns to act in imagination, on such a world model", train_dreamer},
 };
 enum { JOB_COUNT = sizeof jobs / sizeof *jobs };
 

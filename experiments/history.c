@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 
 void history_free(history *h) {
     free(h->step);
+    free(h->time);
     for (int m = 0; m < h->metric_count; m++) free(h->value[m]);
     *h = (history){0};
 }
@@ -31,13 +33,14 @@ static bool grow(double **rows, int64_t capacity) {
 bool history_add(history *h, int64_t step, double seconds, const float *values) {
     if (h->count == h->capacity) {
         int64_t capacity = h->capacity ? 2 * h->capacity : 256;
-        if (!grow(&h->step, capacity)) return false;
+        if (!grow(&h->step, capacity) || !grow(&h->time, capacity)) return false;
         for (int m = 0; m < h->metric_count; m++) {
             if (!grow(&h->value[m], capacity)) return false;
         }
         h->capacity = capacity;
     }
     h->step[h->count] = (double)step;
+    h->time[h->count] = seconds;
     for (int m = 0; m < h->metric_count; m++) h->value[m][h->count] = (double)values[m];
     h->seconds = seconds;
     h->count++;
@@ -75,8 +78,8 @@ static int take_row(history *h, json_t *row, int64_t last) {
     if (h->count == 0 && !take_names(h, row)) return -1;
     for (int m = 0; m < h->metric_count; m++) {
         json_t *value = json_object_get(row, h->name[m]);
-        if (!json_is_number(value)) return -1;
-        values[m] = (float)json_number_value(value);
+        if (!json_is_number(value) && !json_is_null(value)) return -1;
+        values[m] = json_is_null(value) ? NAN : (float)json_number_value(value);
     }
     return history_add(h, json_integer_value(step), json_number_value(seconds), values) ? 1 : -1;
 }

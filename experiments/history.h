@@ -13,7 +13,7 @@ typedef struct history {
     int metric_count;
     char name[HISTORY_METRICS][32];
     int64_t count, capacity;
-    double *step;                    /* [count] */
+    double *step, *time;             /* [count]: and seconds of training until then */
     double *value[HISTORY_METRICS];  /* [count] each */
     double seconds;                  /* of training until the last row */
 } history;
@@ -23,7 +23,7 @@ void history_free(history *history);
 /* The metrics' names; false: too many of them. Before the first row. */
 bool history_name(history *history, const char *const *names, int count);
 
-/* Appends a row. false: out of memory. */
+/* Appends a row; a value that there is not is NaN. false: out of memory. */
 bool history_add(history *history, int64_t step, double seconds, const float *values);
 
 /* Writes the last row as a line. */

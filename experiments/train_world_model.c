@@ -13,20 +13,6 @@ static int failed(rv_status status, const char *message) {
 
 /* ---- help ------------------------------------------------------------------------------------------------- */
 
-static void print_environments(void) {
-    const rv_env_table *list[64];
-    int count = rv_env_list(list, 64);
-    puts("\nEnvironments and their options");
-    for (int i = 0; i < count && i < 64; i++) {
-        printf("  %s: %s\n", list[i]->name, list[i]->text);
-        for (int o = 0; o < list[i]->option_count; o++) {
-            const rv_env_option *option = &list[i]->options[o];
-            printf("    --env.%-20s %s [%g, %g to %g]\n", option->name, option->text, option->standard, option->low,
-                   option->high);
-        }
-    }
-}
-
 static void print_help(void) {
     puts("Usage: reverie train world_model [--key=value]...\n       reverie train FILE.yaml [--key=value]...\n\n"
          "Collects data in an environment, trains a world model on it (variational autoencoder, latent dynamics,\n"
@@ -34,7 +20,7 @@ static void print_help(void) {
          "The same command again goes on where an interrupted run stands. A file holds the same keys as YAML;\n"
          "what stands on the command line wins. `reverie config --explain KEY` says more about one.\n\nOptions");
     options_print(&world_model_schema, stdout);
-    print_environments();
+    environment_print_all();
 }
 
 /* ---- saving --------------------------------------------------------------------------------------------------- */

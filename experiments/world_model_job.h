@@ -2,10 +2,12 @@
 #ifndef EXPERIMENTS_WORLD_MODEL_JOB_H
 #define EXPERIMENTS_WORLD_MODEL_JOB_H
 
+#include "experiments/environment.h"
 #include "experiments/figures.h"
 #include "experiments/history.h"
 #include "experiments/options.h"
 #include "experiments/progress.h"
+#include "experiments/run_config.h"
 #include "experiments/run_folder.h"
 #include "experiments/tensorboard.h"
 #include "reverie/collect.h"
@@ -73,9 +75,8 @@ void world_model_release(world_model_job *job);
 /* The file (NULL: none), then the arguments. */
 int world_model_read_settings(world_model_job *job, const char *file, int argc, char **argv);
 
-/* The settings that change what is computed, and the environment's options, as a JSON object in one line; free() it.
- * NULL: out of memory. */
-char *world_model_config(const world_model_job *job);
+run_config world_model_run_config(const world_model_job *job);
+char *world_model_config(const world_model_job *job); /* run_config_text of it */
 
 /* ---- set up: world_model_setup.c. Exit codes, having printed what is wrong. ---- */
 

@@ -12,41 +12,9 @@ static const char checkpoint_name[] = "checkpoints/last.safetensors";
 
 /* ---- the config ------------------------------------------------------------------------------------------------ */
 
-static void write_config(FILE *file, const void *user) {
-    const world_model_job *job = user;
-    fprintf(file, "# reverie %s, on %s. Train it again: reverie train THIS_FILE --out=ELSEWHERE\n", rv_version(),
-            rv_device_name(job->device));
-    config_write(file, &world_model_schema, &job->settings, job->origins, &job->env_options, world_model_once);
-}
-
-/* A run's config.yaml, read as strictly as any; what it leaves out has the standard value. */
-static int read_config(const char *path, world_model_settings *settings, option_list *list, option_extras *extras) {
-    int code = config_read_file(path, list);
-    if (code == EXIT_OK) code = options_apply(&world_model_schema, list, settings, NULL, extras);
-    return code == EXIT_OK ? EXIT_OK
-                           : program_fail(code, "the run cannot go on without its config; --fresh begins it anew");
-}
-
-static int compare_config(world_model_job *job) {
-    char path[RUN_PATH_SIZE];
-    world_model_settings before;
-    option_list list = {0};
-    option_extras extras;
-    int code = read_config(run_folder_file(&job->run, "config.yaml", path, sizeof path), &before, &list, &extras);
-    if (code == EXIT_OK && config_print_differences(stderr, &world_model_schema, &before, &extras, &job->settings,
-                                                    &job->env_options, world_model_passing) > 0) {
-        code = program_fail(
-            EXIT_CONFIG,
-            "%s holds a run with another config, see above; --fresh replaces it, --out=DIR writes elsewhere",
-            job->run.path);
-    }
-    options_list_free(&list);
-    return code;
-}
-
 int world_model_check_config(world_model_job *job) {
-    if (job->run.state != RUN_NEW) return compare_config(job);
-    return run_folder_write(&job->run, "config.yaml", write_config, job);
+    const run_config config = world_model_run_config(job);
+    return run_config_check(&job->run, &config, rv_device_name(job->device));
 }
 
 /* ---- the checkpoint ---------------------------------------------------------------------------------------------- */

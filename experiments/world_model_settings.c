@@ -2,7 +2,6 @@
 #include <stdlib.h>
 
 #include "experiments/config_file.h"
-#include "experiments/json_out.h"
 #include "experiments/program.h"
 #include "experiments/world_model_job.h"
 
@@ -115,25 +114,12 @@ int world_model_read_settings(world_model_job *job, const char *file, int argc, 
     return code;
 }
 
+run_config world_model_run_config(const world_model_job *job) {
+    return (run_config){&world_model_schema,  &job->settings,      sizeof job->settings, job->origins,
+                        &job->env_options, world_model_passing, world_model_once};
+}
+
 char *world_model_config(const world_model_job *job) {
-    char *text = NULL, key[96], value[1200];
-    size_t size;
-    FILE *file = open_memstream(&text, &size);
-    if (!file) return NULL;
-    json_out out = json_out_begin(file, false);
-    for (int i = 0; i < world_model_schema.count; i++) {
-        if (config_among(world_model_passing, options[i].key)) continue;
-        options_value_text(&options[i], &job->settings, value, sizeof value);
-        json_out_text(&out, options[i].key, value);
-    }
-    for (int i = 0; i < job->env_options.count; i++) {
-        snprintf(key, sizeof key, "env.%s", job->env_options.name[i]);
-        json_out_number(&out, key, job->env_options.value[i]);
-    }
-    json_out_whole(&out, "observation_size", job->spaces.observation_size);
-    json_out_whole(&out, "action_size", job->spaces.action_size);
-    json_out_end(&out);
-    if (fclose(file) == 0) return text;
-    free(text);
-    return NULL;
+    const run_config config = world_model_run_config(job);
+    return run_config_text(&config, &job->spaces);
 }

@@ -7,7 +7,6 @@
 #include "experiments/program.h"
 #include "experiments/sha256.h"
 #include "experiments/world_model_job.h"
-#include "reverie/wrappers.h"
 
 static int failed(rv_status status, const char *message) {
     return program_fail(program_code(status), "%s", message && message[0] ? message : rv_status_text(status));
@@ -31,58 +30,10 @@ void world_model_release(world_model_job *job) {
 
 /* ---- environments --------------------------------------------------------------------------------------- */
 
-/* Where the first of the environment's options that alone is refused was written. */
-static option_origin origin_of_mistake(const world_model_job *job) {
-    const option_extras *extras = &job->env_options;
-    for (int i = 0; i < extras->count; i++) {
-        rv_env *env;
-        rv_env_setting setting = {extras->name[i], extras->value[i]};
-        rv_status status = rv_env_create(job->settings.env, 1, &setting, 1, &env);
-        rv_env_destroy(env);
-        if (status != RV_OK) return extras->origin[i];
-    }
-    return (option_origin){0};
-}
-
-/* Writes down the standard values of the environment's options too. */
-static void complete_env_options(world_model_job *job, const rv_env_table *table) {
-    option_extras *extras = &job->env_options;
-    for (int o = 0; o < table->option_count && extras->count < OPTION_EXTRAS; o++) {
-        int i = 0;
-        while (i < extras->count && strcmp(extras->name[i], table->options[o].name) != 0) i++;
-        if (i < extras->count) continue;
-        extras->name[i] = table->options[o].name;
-        extras->value[i] = table->options[o].standard;
-        extras->origin[i] = (option_origin){0};
-        extras->count++;
-    }
-}
-
-static rv_status wrap(const world_model_settings *s, rv_env **env) {
-    rv_status status = RV_OK;
-    if (s->action_repeat > 1) status = rv_env_wrap_action_repeat(env, s->action_repeat);
-    if (status == RV_OK && s->time_limit > 0) status = rv_env_wrap_time_limit(env, s->time_limit);
-    if (status == RV_OK && s->reward_scale != 1.0) status = rv_env_wrap_reward_scale(env, s->reward_scale);
-    if (status == RV_OK && s->frame_stack > 1) status = rv_env_wrap_frame_stack(env, s->frame_stack);
-    return status;
-}
-
 int world_model_make_env(world_model_job *job, int64_t count, rv_env **env) {
-    rv_env_setting settings[OPTION_EXTRAS];
-    char where[1200] = "";
-    for (int i = 0; i < job->env_options.count; i++) {
-        settings[i] = (rv_env_setting){job->env_options.name[i], job->env_options.value[i]};
-    }
-    rv_status status = rv_env_create(job->settings.env, count, settings, job->env_options.count, env);
-    if (status == RV_OK) {
-        complete_env_options(job, rv_env_table_of(*env));
-        status = wrap(&job->settings, env);
-        if (status == RV_OK) return EXIT_OK;
-    } else {
-        option_origin origin = origin_of_mistake(job);
-        options_where(&origin, where, sizeof where);
-    }
-    return program_fail(program_code(status), "%s%s", where, *env ? rv_env_message(*env) : "out of memory");
+    const world_model_settings *s = &job->settings;
+    const environment_settings settings = {s->env, s->time_limit, s->action_repeat, s->frame_stack, s->reward_scale};
+    return environment_make(&settings, &job->env_options, count, env);
 }
 
 int world_model_make_envs(world_model_job *job) {
@@ -327,14 +278,8 @@ int world_model_make_trainer(world_model_job *job, const rv_transitions *data) {
     return status == RV_OK ? EXIT_OK : failed(status, rv_trainer_message(job->trainer));
 }
 
-/* The device without what leaves the bits alone: "cpu:isa=avx2,threads=2" -> "cpu:isa=avx2". */
 void world_model_device_kind(const world_model_job *job, char kind[64]) {
-    snprintf(kind, 64, "%s", rv_device_name(job->device));
-    char *threads = strstr(kind, "threads=");
-    if (!threads) return;
-    char *rest = strchr(threads, ',');
-    if (rest) memmove(threads, rest + 1, strlen(rest));
-    else threads[-1] = '\0';
+    run_config_device(rv_device_name(job->device), kind);
 }
 
 int world_model_make_checkpoint(world_model_job *job) {

@@ -75,11 +75,12 @@ typedef struct rv_dreamer_options {
     int64_t imagined, horizon;       /* trajectories of an update, steps of each */
     int draw_latents;                /* 1: imagined latents are drawn, 0: the dynamics' means */
     rv_dreamer_gradient gradient;
-    float gamma, lambda;
+    float gamma, lambda;             /* lambda below 0: 0 */
     float entropy_weight;            /* below 0: none */
     int raw_returns;                 /* 1: S = 1 */
     float slow_rate;                 /* of the slow critic; 1: it is the critic */
     float model_rate, actor_rate, critic_rate;   /* learning rates */
+    int constant_rates;              /* 1: they stay; 0: they fall along half a cosine, to 0 at the run's last update */
     float model_clip, actor_clip, critic_clip;   /* bounds of the gradients' norms */
     uint64_t seed;                   /* of weights, noise, random actions and the environments (which get seed + i) */
 } rv_dreamer_options;
@@ -116,8 +117,8 @@ RV_API int64_t rv_dreamer_steps(const rv_dreamer *dreamer);    /* environment st
 RV_API int64_t rv_dreamer_updates(const rv_dreamer *dreamer);
 RV_API int64_t rv_dreamer_episodes(const rv_dreamer *dreamer); /* that ended */
 
-/* Means over the updates since the last call (at most the last 1024; zeros without one), then "return" and "length":
- * means over the last (up to) ten episodes that ended in training, NaN before the first. What is left over has the name
+/* Means over the updates since the last call (at most the last 1024), then "return" and "length": means over the last
+ * (up to) ten episodes that ended in training. NaN where there was no update or episode; what is left over has the name
  * "". Waits. Errors: NON_FINITE, naming the value. */
 enum { RV_DREAMER_METRICS = 16 };
 RV_API rv_status rv_dreamer_metrics(rv_dreamer *dreamer, rv_metric metrics[RV_DREAMER_METRICS]);
