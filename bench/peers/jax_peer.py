@@ -1,4 +1,4 @@
-"""JAX as a peer of reverie-bench: python jax_peer.py GENERATOR THREADS
+"""JAX as a peer of reverie-bench: python jax_peer.py GENERATOR THREADS [cuda]
 
 Everything is one jitted function, buffers that it replaces are donated, and a step is over when its
 results are there. GENERATOR of the noise: threefry (JAX's default) or rbg (faster).
@@ -9,7 +9,8 @@ import os
 import sys
 
 # XLA takes a thread for every core that it may use.
-os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(sys.argv[2])])
+if len(sys.argv) < 4:
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(sys.argv[2])])
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +19,7 @@ import jax_world_model
 from serve import Skip, agree, serve
 
 GENERATOR = sys.argv[1]
-jax.config.update("jax_platforms", "cpu")
+jax.config.update("jax_platforms", sys.argv[3] if len(sys.argv) > 3 else "cpu")
 jax.config.update("jax_default_matmul_precision", "highest")
 jax.config.update("jax_default_prng_impl", "threefry2x32" if GENERATOR == "threefry" else GENERATOR)
 

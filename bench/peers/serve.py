@@ -46,6 +46,8 @@ class Dump:
 
 def agree(name, ours, theirs, relative=1e-4):
     """Every element within relative * (|ours| + rms ours); returns the worst as a share of that."""
+    if hasattr(theirs, "detach"):
+        theirs = theirs.detach().cpu()
     ours, theirs = np.asarray(ours, np.float64).ravel(), np.asarray(theirs, np.float64).ravel()
     if ours.shape != theirs.shape:
         raise Differ(f"{name}: {ours.size} elements against {theirs.size}")

@@ -1,8 +1,9 @@
-"""PyTorch as a peer of reverie-bench: python torch_peer.py VARIANT THREADS
+"""PyTorch as a peer of reverie-bench: python torch_peer.py VARIANT THREADS [cuda]
 
 VARIANT  eager     ops one by one, as most people run it
          compile   torch.compile, its default mode
          autotune  torch.compile(mode="max-autotune") with the C++ wrapper in place of the Python one
+         graph     on cuda: compiled, then captured as a CUDA graph and replayed
 """
 
 import math
@@ -15,6 +16,7 @@ import torch_world_model
 from serve import Skip, agree, serve
 
 VARIANT, THREADS = sys.argv[1], int(sys.argv[2])
+DEVICE = sys.argv[3] if len(sys.argv) > 3 else "cpu"
 torch.set_num_threads(THREADS)
 torch.set_float32_matmul_precision("highest")
 torch._inductor.config.fallback_random = True  # its own generator on the CPU is ten times slower than randn
@@ -32,7 +34,34 @@ def compiled(function):
 
 
 def tensor(array):
-    return torch.from_numpy(array.copy())
+    return torch.from_numpy(array.copy()).to(DEVICE)
+
+
+def captured(step):
+    """The step as a CUDA graph: everything it reads and writes stays where it is."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            step()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step()
+    return graph.replay
+
+
+def ready(step, text):
+    """On a GPU a call returns early: who times it waits at the end."""
+    if DEVICE == "cpu":
+        return step, text
+    run = captured(step) if VARIANT == "graph" else step
+
+    def call():
+        run()
+
+    call.finish = torch.cuda.synchronize
+    return call, text
 
 
 # ---- gru_cell: inputs x, h, weights as [inputs, 3H]; torch keeps the transposed ones ------------------
@@ -40,7 +69,7 @@ def tensor(array):
 
 def gru_cell(dump, gradient):
     x, h = tensor(dump["x"]), tensor(dump["h"])
-    cell = torch.nn.GRUCell(x.shape[1], h.shape[1])
+    cell = torch.nn.GRUCell(x.shape[1], h.shape[1]).to(DEVICE)
     with torch.no_grad():
         cell.weight_ih.copy_(tensor(dump["w_x"]).T)
         cell.weight_hh.copy_(tensor(dump["w_h"]).T)
@@ -114,9 +143,13 @@ def matmul(dump):
 
 
 def prepare(case, dump):
+    return ready(*prepared(case, dump))
+
+
+def prepared(case, dump):
     family = case.split("/")[0]
     if family == "train_step":
-        return torch_world_model.prepare(dump, VARIANT == "eager", compiled)
+        return torch_world_model.prepare(dump, DEVICE, VARIANT == "eager", compiled)
     if family == "dreamer_v3_update":
         return torch_dreamer_v3.prepare(dump, compiled)
     if family == "gru_cell":

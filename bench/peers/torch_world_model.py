@@ -78,9 +78,10 @@ class WorldModel(nn.Module):
 class Trainer:
     """What both forms of the step share."""
 
-    def __init__(self, dump):
+    def __init__(self, dump, device):
         settings = json.loads(dump.settings["settings"])
-        tensor = lambda name: torch.from_numpy(dump[name].copy())
+        tensor = lambda name: torch.from_numpy(dump[name].copy()).to(device)
+        self.device = device
         columns = [tensor(f"data/{name}") for name in COLUMNS]
         self.widths = [column.shape[1] for column in columns]
         self.data = torch.cat(columns, dim=1)  # one table, so that a batch is one gather
@@ -88,22 +89,23 @@ class Trainer:
         self.latent = settings["latent"]
         self.kl_weight = settings["kl_weight"]
         self.clip = settings["clip"]
-        self.model = WorldModel(dump.under("before/"), tensor("mean"), tensor("scale"))
+        self.model = WorldModel(dump.under("before/"), tensor("mean"), tensor("scale")).to(device)
         self.parameters = list(self.model.parameters())
         self.options = dict(lr=settings["learning_rate"], betas=(settings["beta1"], settings["beta2"]),
                             eps=settings["eps"], weight_decay=settings["weight_decay"])
-        self.metrics = torch.zeros(6)
+        self.metrics = torch.zeros(6, device=device)
 
     def draw(self):
-        index = torch.randint(self.data.shape[0], (self.batch,))
-        return [*self.data.index_select(0, index).split(self.widths, dim=1), torch.randn(self.batch, self.latent)]
+        index = torch.randint(self.data.shape[0], (self.batch,), device=self.device)
+        noise = torch.randn(self.batch, self.latent, device=self.device)
+        return [*self.data.index_select(0, index).split(self.widths, dim=1), noise]
 
 
 class Eager(Trainer):
     """Ops one by one; the fused AdamW is the fastest of torch's own here."""
 
-    def __init__(self, dump):
-        super().__init__(dump)
+    def __init__(self, dump, device):
+        super().__init__(dump, device)
         self.optimizer = torch.optim.AdamW(self.parameters, fused=True, **self.options)
 
     def step(self, *batch):
@@ -122,12 +124,12 @@ class Compiled(Trainer):
     """Draw, gradient, clip and AdamW as one compiled function: twice as fast here as compiling the model and
     the optimiser apart, as the manuals do."""
 
-    def __init__(self, dump, compiled):
-        super().__init__(dump)
+    def __init__(self, dump, device, compiled):
+        super().__init__(dump, device)
         self.names = [name for name, _ in self.model.named_parameters()]
         self.weights = [parameter.detach() for parameter in self.parameters]
         self.moments = [[torch.zeros_like(weight) for weight in self.weights] for _ in range(2)]
-        self.updates = torch.zeros(())
+        self.updates = torch.zeros((), device=device)
         self.given = compiled(self.update)
         self.drawn = compiled(lambda *state: self.update(*state, *self.draw()))
 
@@ -158,9 +160,9 @@ class Compiled(Trainer):
             return self.given(*state, *batch) if batch else self.drawn(*state)
 
 
-def prepare(dump, eager, compiled):
-    trainer = Eager(dump) if eager else Compiled(dump, compiled)
-    batch = [torch.from_numpy(dump[f"batch/{name}"].copy()) for name in [*COLUMNS, "noise"]]
+def prepare(dump, device, eager, compiled):
+    trainer = Eager(dump, device) if eager else Compiled(dump, device, compiled)
+    batch = [torch.from_numpy(dump[f"batch/{name}"].copy()).to(device) for name in [*COLUMNS, "noise"]]
     found = {}
     if isinstance(trainer, Eager):
         trainer.model(*batch, trainer.kl_weight)[0].backward()
