@@ -1,4 +1,4 @@
-/* bench/gpu/probe.c: the program reverie-gpu-probe: what a CUDA device can do at best, and whether its random words are
+/* tests/gpu/probe.c: the program reverie-gpu-probe: what a CUDA device can do at best, and whether its random words are
  * cuRAND's. Kernels of its own, compiled and launched as the backend does; bench/gpu_check runs it.
  *
  *     reverie-gpu-probe ceilings [--quick]      lines "name value unit"
