@@ -16,38 +16,56 @@ enum { MOST_LANES = 1024, STACK_BYTES = 256 << 10, GUARD_BYTES = 4096 };
 
 typedef enum lane_state { LANE_READY, LANE_WAITING, LANE_DONE } lane_state;
 
-typedef struct lane {
+typedef struct fiber {
     ucontext_t start;
     jmp_buf at;
     bool started;
+    unsigned lane; /* that it runs now */
+} fiber;
+
+typedef struct lane {
     lane_state state;
     int line; /* of the barrier it waits at */
+    fiber *on;
 } lane;
 
+static fiber fibers[MOST_LANES];
 static lane lanes[MOST_LANES];
 static char *stacks;
 static jmp_buf scheduler;
 static ucontext_t unused;
-static lane *current;
+static fiber *current;
 static const standin_work *running;
+static unsigned begun; /* lanes of this group */
+static bool down;      /* from the last lane to the first */
 
 static void switch_back(void) {
     if (_setjmp(current->at) == 0) _longjmp(scheduler, 1);
 }
 
-/* A fiber lives on and runs its lane in every group. */
-static void fiber(void) {
+static unsigned turn(unsigned i) { return down ? running->lanes - 1 - i : i; }
+
+static void enter_lane(unsigned index) {
+    current->lane = index;
+    *running->function->module->thread = (standin_index){.x = index};
+}
+
+/* Runs lanes that have not begun, one after the other, until one has to wait; that one goes on here later. */
+static void fiber_main(void) {
     for (;;) {
-        running->function->kernel->call(running->arguments);
-        current->state = LANE_DONE;
+        while (begun < running->lanes) {
+            enter_lane(turn(begun++));
+            running->function->kernel->call(running->arguments);
+            lanes[current->lane].state = LANE_DONE;
+        }
         switch_back();
     }
 }
 
 static void barrier(int line) {
-    current->state = LANE_WAITING;
-    current->line = line;
+    lanes[current->lane] = (lane){LANE_WAITING, line, current};
     switch_back();
+    /* here a lane goes on behind its barrier; at its end it returns into the loop above */
 }
 
 static bool prepare(unsigned count) {
@@ -58,32 +76,42 @@ static bool prepare(unsigned count) {
         stacks = memory;
     }
     for (unsigned i = 0; i < count; i++) {
-        if (lanes[i].started) continue;
+        if (fibers[i].started) continue;
         mprotect(stacks + i * one, GUARD_BYTES, PROT_NONE);
-        if (getcontext(&lanes[i].start) != 0) return false;
-        lanes[i].start.uc_stack.ss_sp = stacks + i * one + GUARD_BYTES;
-        lanes[i].start.uc_stack.ss_size = STACK_BYTES;
-        makecontext(&lanes[i].start, fiber, 0);
+        if (getcontext(&fibers[i].start) != 0) return false;
+        fibers[i].start.uc_stack.ss_sp = stacks + i * one + GUARD_BYTES;
+        fibers[i].start.uc_stack.ss_size = STACK_BYTES;
+        makecontext(&fibers[i].start, fiber_main, 0);
     }
     return true;
 }
 
-static void resume(unsigned index) {
-    CUmodule module = running->function->module;
-    current = &lanes[index];
-    *module->thread = (standin_index){.x = index};
+static void resume(fiber *f) {
+    current = f;
     if (_setjmp(scheduler) != 0) return;
     if (current->started) _longjmp(current->at, 1);
     current->started = true;
     swapcontext(&unused, &current->start);
 }
 
-/* All lanes to their next barrier or their end. False: some wait where others do not. */
-static bool run_phase(bool backwards, bool *done) {
-    const unsigned count = running->lanes;
-    for (unsigned i = 0; i < count; i++) resume(backwards ? count - 1 - i : i);
+/* All lanes to their first barrier or their end; a fiber that waits is left behind, and the next one takes over. */
+static void run_first_phase(void) {
+    for (begun = 0; begun < running->lanes;) resume(&fibers[begun]);
+}
+
+static void run_next_phase(void) {
+    for (unsigned i = 0; i < running->lanes; i++) {
+        fiber *f = lanes[turn(i)].on;
+        current = f;
+        enter_lane(turn(i));
+        resume(f);
+    }
+}
+
+/* False: some wait where others do not. */
+static bool agree(bool *done) {
     *done = lanes[0].state == LANE_DONE;
-    for (unsigned i = 1; i < count; i++) {
+    for (unsigned i = 1; i < running->lanes; i++) {
         if (lanes[i].state != lanes[0].state) return false;
         if (!*done && lanes[i].line != lanes[0].line) return false;
     }
@@ -92,11 +120,16 @@ static bool run_phase(bool backwards, bool *done) {
 
 static bool run_group(unsigned group, bool backwards) {
     CUmodule module = running->function->module;
+    bool done;
     *module->block = (standin_index){.x = group};
     if (module->shared[0]) memset(module->shared[0], 0xFF, (size_t)(module->shared[1] - module->shared[0]));
-    for (unsigned i = 0; i < running->lanes; i++) lanes[i].state = LANE_READY;
-    for (bool done = false; !done; backwards = !backwards) {
-        if (!run_phase(backwards, &done)) return false;
+    down = backwards;
+    run_first_phase();
+    if (!agree(&done)) return false;
+    while (!done) {
+        down = !down;
+        run_next_phase();
+        if (!agree(&done)) return false;
     }
     return true;
 }
@@ -110,8 +143,8 @@ unsigned standin_run(const standin_work *work, bool backwards) {
     *module->grid_size = (standin_index){work->groups, 1, 1};
     for (unsigned g = 0; g < work->groups; g++) {
         if (run_group(backwards ? work->groups - 1 - g : g, backwards)) continue;
-        /* the lanes hang in the kernel: they start afresh next time */
-        for (unsigned i = 0; i < work->lanes; i++) lanes[i].started = false;
+        /* fibers hang in the kernel: they start afresh next time */
+        for (unsigned i = 0; i < work->lanes; i++) fibers[i].started = false;
         return STANDIN_LAUNCH_FAILED;
     }
     return standin_guards_hold() ? STANDIN_SUCCESS : STANDIN_ILLEGAL_ADDRESS;
