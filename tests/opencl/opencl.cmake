@@ -9,7 +9,7 @@ function(rv_on_opencl name program)
   file(MAKE_DIRECTORY ${folder})
   add_test(NAME opencl_${name} COMMAND ${program} ${ARGN} WORKING_DIRECTORY ${folder})
   # kernels that were built lie in the build folder, PoCL's too
-  set_tests_properties(opencl_${name} PROPERTIES TIMEOUT 900 LABELS opencl PROCESSORS 2 ENVIRONMENT "XDG_CACHE_HOME=${folder}/..")
+  set_tests_properties(opencl_${name} PROPERTIES TIMEOUT 1800 LABELS opencl PROCESSORS 2 ENVIRONMENT "XDG_CACHE_HOME=${folder}/..")
 endfunction()
 rv_on_opencl(conformance test_conformance opencl:0)
 # in guarded memory, launch by launch
