@@ -37,7 +37,7 @@ static void leaves_a_run_behind(void **unused) {
     assert_int_equal(json_array_size(returns), 4);
     double sum = 0, mean = number(evaluation, "mean");
     for (size_t i = 0; i < 4; i++) sum += json_number_value(json_array_get(returns, i));
-    assert_true(fabs(sum / 4 - mean) < 1e-9 * fabs(mean) && mean < 0);
+    assert_true(fabs(sum / 4 - mean) < 1e-6 * fabs(mean) && mean < 0);
     assert_true(number(evaluation, "low_95") < mean && mean < number(evaluation, "high_95"));
     json_decref(summary);
 
@@ -137,8 +137,8 @@ static void mistakes_are_told(void **unused) {
     } cases[] = {
         {"train dreamer --train.stepps=3", 2, "train.steps"},
         {"train dreamer --train.window=65", 3, "train.window"},
-        {"train dreamer --out=bad --critic.bins=4", 3, "critic_bins"},
-        {"train dreamer --out=bad --train.prefill=2", 3, "prefill"},
+        {"train dreamer --out=bad --fresh --critic.bins=4", 3, "critic_bins"},
+        {"train dreamer --out=bad --fresh --train.prefill=2", 3, "prefill"},
         {"train dreamer --env.name=nowhere", 3, "nowhere"},
         {"train dream", 2, "dreamer"},
         {JOB "--out=whole --imagine.horizon=4", 3, "imagine.horizon: 3 before, 4 now"},
