@@ -9,17 +9,17 @@ function(rv_on_opencl name program)
   file(MAKE_DIRECTORY ${folder})
   add_test(NAME opencl_${name} COMMAND ${program} ${ARGN} WORKING_DIRECTORY ${folder})
   # kernels that were built lie in the build folder, PoCL's too
-  set_tests_properties(opencl_${name} PROPERTIES TIMEOUT 1800 LABELS opencl PROCESSORS 2 ENVIRONMENT "XDG_CACHE_HOME=${folder}/..")
+  set_tests_properties(opencl_${name} PROPERTIES TIMEOUT 2400 LABELS "opencl;long" ENVIRONMENT "XDG_CACHE_HOME=${folder}/..")
 endfunction()
 rv_on_opencl(conformance test_conformance opencl:0)
 # in guarded memory, launch by launch
 rv_on_opencl(check test_conformance check:opencl:0)
-set_tests_properties(opencl_check PROPERTIES LABELS "opencl;long")
 
 add_library(opencl_fill SHARED ${CMAKE_CURRENT_LIST_DIR}/fill.c)
 find_program(RV_OCLGRIND oclgrind)
 if(RV_OCLGRIND)
   add_test(NAME suite_oclgrind COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/oclgrind.sh $<TARGET_FILE:test_conformance>
                                        $<TARGET_FILE:opencl_fill> ${CMAKE_CURRENT_BINARY_DIR}/work/oclgrind)
-  set_tests_properties(suite_oclgrind PROPERTIES LABELS long PROCESSORS 2 TIMEOUT 900)
+  # by hand: ctest -L campaign
+  set_tests_properties(suite_oclgrind PROPERTIES LABELS "long;campaign" TIMEOUT 3600)
 endif()

@@ -34,14 +34,15 @@ function(rv_on_standin name program)
   set(folder ${CMAKE_CURRENT_BINARY_DIR}/work/standin_${name})
   file(MAKE_DIRECTORY ${folder})
   add_test(NAME standin_${name} COMMAND ${program} ${ARGN} WORKING_DIRECTORY ${folder})
-  set_tests_properties(standin_${name} PROPERTIES TIMEOUT 1800 LABELS standin ENVIRONMENT "${RV_STANDIN}")
+  set_tests_properties(standin_${name} PROPERTIES TIMEOUT 2400 LABELS standin ENVIRONMENT "${RV_STANDIN}")
 endfunction()
 rv_on_standin(conformance test_conformance cuda:0)
 rv_on_standin(check test_conformance check:cuda:0)
 rv_on_standin(products test_conformance cuda:0,cublas=always)
 rv_on_standin(noise test_noise cuda:0)
 rv_on_standin(golden test_golden_ops cuda:0)
-set_tests_properties(standin_check PROPERTIES LABELS "standin;long") # the same kernels as before, each in guarded memory
+# minutes; the second has the same kernels as the first, each in guarded memory
+set_tests_properties(standin_conformance standin_check PROPERTIES LABELS "standin;long")
 set_property(TEST standin_products APPEND PROPERTY ENVIRONMENT "RV_CASES=matmul linear")
 
 # the entry points that the backend declares are those of NVIDIA's headers, where there are some
