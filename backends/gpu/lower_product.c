@@ -15,7 +15,7 @@ static const struct {
     rv_gpu_function function, weights;
     int64_t size;
     double rate;
-} tiles[] = {{RV_GPU_product_128, RV_GPU_weights_128, 128, 0.85},
+} tiles[] = {{RV_GPU_product_128, RV_GPU_weights_128, 128, 0.8},
              {RV_GPU_product_64, RV_GPU_weights_64, 64, 0.65},
              {RV_GPU_product_16, RV_GPU_weights_16, 16, 0.2}};
 enum { TILES = sizeof tiles / sizeof *tiles };
