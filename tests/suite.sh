@@ -11,7 +11,7 @@ build_with() { # PRESET OPTION...
     cmake --build "$build" -j "$jobs" >"$build.log" || { tail -n 60 "$build.log"; exit 1; }
 }
 run_tests() {
-    ctest --test-dir "$build" -LE 'long|standin' -j "$jobs" --output-on-failure "$@"
+    ctest --test-dir "$build" -LE 'long|standin|nvrtc' -j "$jobs" --output-on-failure "$@"
 }
 # PoCL's compiler would take longer than everything else, each time anew; its suites are the plain build's
 export OCL_ICD_VENDORS=/nonexistent
@@ -19,7 +19,8 @@ mkdir -p "$plain/suites"
 
 case $suite in
     asan)
-        export ASAN_OPTIONS=detect_stack_use_after_return=1:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
+        # frames kept for use after return are aligned to 32 bytes, where AVX-512 wants 64
+        export ASAN_OPTIONS=detect_stack_use_after_return=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
         build_with asan
         run_tests -E '^(header|structure|docs|quickstart|examples_in_step)'
         ;;
