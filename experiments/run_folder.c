@@ -66,12 +66,15 @@ static void remove_kind(const run_folder *run, const char *sub, bool (*of_kind)(
     closedir(folder);
 }
 
-static void remove_run(const run_folder *run) {
-    static const char *const files[] = {"summary.json", "evaluation.json", "checkpoints/last.safetensors", "data.npz",
-                                        "config.yaml"};
+/* config.yaml goes last: killed at any moment in between, what is left is a run of that config without a checkpoint. */
+static int remove_run(run_folder *run) {
+    static const char *const files[] = {"summary.json", "evaluation.json", "checkpoints/last.safetensors", "data.npz"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) remove_file(run, files[i]);
     remove_kind(run, "plots", is_plot);
     remove_kind(run, ".", is_event_file);
+    int code = run_folder_cut_metrics(run, 0);
+    if (code == EXIT_OK) remove_file(run, "config.yaml");
+    return code;
 }
 
 /* Opens metrics.jsonl and with it takes the lock. */
@@ -109,9 +112,8 @@ int run_folder_open(run_folder *run, const char *path, bool fresh) {
     if (code == EXIT_OK) code = make_folder(run_folder_file(run, "checkpoints", sub, sizeof sub));
     if (code == EXIT_OK) code = make_folder(run_folder_file(run, "plots", sub, sizeof sub));
     if (code == EXIT_OK) code = open_metrics(run);
-    if (code != EXIT_OK || !fresh) return code == EXIT_OK ? look(run) : code;
-    remove_run(run);
-    return run_folder_cut_metrics(run, 0);
+    if (code != EXIT_OK) return code;
+    return fresh ? remove_run(run) : look(run);
 }
 
 int run_folder_cut_metrics(run_folder *run, int64_t offset) {
