@@ -27,9 +27,8 @@ static rv_tensor choose(void *user, rv_graph *graph, rv_rssm_state state, int64_
 }
 
 /* States and actions, through which nothing flows back. */
-static rv_dreamer_v3_dream imagine(rv_graph *graph, rv_dreamer_v3 *agent, rv_rssm_state start,
+static rv_dreamer_v3_dream imagine(rv_graph *graph, rv_dreamer_v3 *agent, rv_rssm_state start, int64_t horizon,
                                    rv_dreamer_v3_noise noise) {
-    const int64_t horizon = agent->options.horizon;
     dreamer d = {.agent = agent, .noise = noise, .rows = rv_tensor_rows(start.deter)};
     const rv_rssm_noise latent = {.state = noise.state, .name = "prior", .given = noise.prior};
     rv_rssm_rollout rollout = rv_rssm_imagine_policy(graph, rv_sequence_model_rssm(agent->model), start, horizon,
@@ -62,6 +61,16 @@ static rv_tensor judge(rv_graph *graph, rv_dreamer_v3 *agent, rv_dreamer_v3_drea
     return output;
 }
 
+rv_dreamer_v3_dream rv_dreamer_v3_imagine(rv_graph *graph, rv_dreamer_v3 *agent, rv_rssm_state start,
+                                          int64_t horizon, rv_dreamer_v3_noise noise) {
+    if (!graph || !agent) return (rv_dreamer_v3_dream){.action = RV_NONE};
+    rv_graph_push(graph, "dream");
+    rv_dreamer_v3_dream dream = imagine(graph, agent, stopped(start), horizon, noise);
+    judge(graph, agent, &dream);
+    rv_graph_pop(graph);
+    return dream;
+}
+
 static void measure(rv_graph *graph, rv_dreamer_v3 *agent, rv_dreamer_v3_dream *dream) {
     const int64_t horizon = agent->options.horizon, steps = horizon + 1;
     rv_tensor value = rv_returns_by_row(rv_stop_gradient(dream->value), steps);
@@ -86,7 +95,7 @@ static void learn_in_imagination(rv_graph *graph, rv_dreamer_v3 *agent, rv_dream
                                  rv_dreamer_v3_noise noise) {
     rv_dreamer_v3_dream *dream = &losses->dream;
     rv_graph_push(graph, "dream");
-    *dream = imagine(graph, agent, stopped(losses->world.pass.seen.state), noise);
+    *dream = imagine(graph, agent, stopped(losses->world.pass.seen.state), agent->options.horizon, noise);
     rv_tensor output = judge(graph, agent, dream);
     measure(graph, agent, dream);
     const int64_t rows = rv_tensor_rows(dream->target);

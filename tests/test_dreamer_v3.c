@@ -335,6 +335,50 @@ static void test_acting(void **state) {
     lab_close(&l);
 }
 
+/* ---- imagination ------------------------------------------------------------------------------------------------ */
+
+/* From the states that a batch was seen in it is the dream of the losses, as far as that goes, and then goes on. */
+static void test_imagination(void **state) {
+    (void)state;
+    enum { N = T * B, FURTHER = 5, ROWS = (FURTHER + 1) * N };
+    const rv_dreamer_v3_options options = small(RV_ACTOR_BOUNDED_NORMAL);
+    lab l;
+    lab_open(&l, "cpu", &options);
+    const rv_dreamer_v3_dream learnt = rv_dreamer_v3_loss(l.graph, l.agent, &l.batch, l.noise).dream;
+    const rv_rssm_state seen = {rv_slice_rows(learnt.state.deter, 0, N), rv_slice_rows(learnt.state.stoch, 0, N)};
+    const rv_dreamer_v3_dream dream = rv_dreamer_v3_imagine(l.graph, l.agent, seen, FURTHER, l.noise);
+    const struct {
+        const char *name;
+        rv_tensor learnt, dreamt;
+    } pairs[] = {{"action", learnt.action, dream.action},
+                 {"reward", learnt.reward, dream.reward},
+                 {"going_on", learnt.going_on, dream.going_on},
+                 {"value", learnt.value, dream.value}};
+    enum { PAIRS = sizeof pairs / sizeof *pairs };
+    rv_array *arrays[PAIRS][2];
+    for (int i = 0; i < PAIRS; i++) {
+        const int64_t cols = rv_tensor_cols(pairs[i].dreamt);
+        assert_int_equal(rv_tensor_rows(pairs[i].dreamt), ROWS);
+        arrays[i][0] = lab_array(&l, pairs[i].name, (H + 1) * N, cols);
+        arrays[i][1] = lab_array(&l, pairs[i].name, ROWS, cols);
+        rv_store(arrays[i][0], pairs[i].learnt);
+        rv_store(arrays[i][1], pairs[i].dreamt);
+    }
+    rv_plan *plan = plan_of(&l, NULL);
+    assert_ok(rv_plan_run(plan), rv_plan_message(plan));
+    for (int i = 0; i < PAIRS; i++) {
+        float a[ROWS * A], b[ROWS * A];
+        const size_t count = (size_t)((H + 1) * N * rv_array_cols(arrays[i][0]));
+        assert_ok(rv_array_read(arrays[i][0], 0, (H + 1) * N, a), "");
+        assert_ok(rv_array_read(arrays[i][1], 0, ROWS, b), "");
+        assert_memory_equal(a, b, count * sizeof *a);
+        assert_true(a[0] != b[ROWS * rv_array_cols(arrays[i][1]) - 1]);
+    }
+    assert_null(rv_dreamer_v3_imagine(l.graph, NULL, seen, FURTHER, l.noise).action.graph);
+    rv_plan_destroy(plan);
+    lab_close(&l);
+}
+
 /* ---- misuse ---------------------------------------------------------------------------------------------------- */
 
 static void test_options(void **state) {
@@ -393,9 +437,9 @@ static void test_bad_batches(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gradients), cmocka_unit_test(test_routing),     cmocka_unit_test(test_warmup),
-        cmocka_unit_test(test_threads),   cmocka_unit_test(test_bad_numbers), cmocka_unit_test(test_acting),
-        cmocka_unit_test(test_options),   cmocka_unit_test(test_bad_batches),
+        cmocka_unit_test(test_gradients),   cmocka_unit_test(test_routing),     cmocka_unit_test(test_warmup),
+        cmocka_unit_test(test_threads),     cmocka_unit_test(test_bad_numbers), cmocka_unit_test(test_acting),
+        cmocka_unit_test(test_imagination), cmocka_unit_test(test_options),     cmocka_unit_test(test_bad_batches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -109,6 +109,11 @@ typedef struct rv_dreamer_v3_losses {
 RV_API rv_dreamer_v3_losses rv_dreamer_v3_loss(rv_graph *graph, rv_dreamer_v3 *agent, const rv_sequence_batch *batch,
                                                rv_dreamer_v3_noise noise);
 
+/* Records what the policy does in imagination, `horizon` steps from any states [N, ..], and what the networks say of it:
+ * the dream without its returns (target, advantage, weight). Nothing flows back to `start`; nothing is stored. */
+RV_API rv_dreamer_v3_dream rv_dreamer_v3_imagine(rv_graph *graph, rv_dreamer_v3 *agent, rv_rssm_state start,
+                                                 int64_t horizon, rv_dreamer_v3_noise noise);
+
 /* Records a whole update: losses, gradients, LaProp with AGC under the warm-up (the first update's rate is 0), then the
  * slow critic. losses.world.pass.seen.state [N, ..] are the latents to be written back to the rows they came from. A
  * value that is NaN or infinite sets the device's flag by its name ("loss/policy", "gradient"), and no weight
