@@ -1,4 +1,4 @@
-/* agents/acting.c: environments stepped for an agent, and their transitions on the way to its replay. */
+/* agents/acting.c: environments stepped for an agent, and what they give, in rows. */
 #include "agents/acting.h"
 
 #include <math.h>
@@ -18,7 +18,9 @@ static rv_status array_failed(rv_acting *a, rv_status status, rv_array *array) {
     return status == RV_OK ? RV_OK : fail(a, status, array ? rv_array_message(array) : "no memory");
 }
 
-static int64_t given_width(const rv_acting *a) { return 2 * a->observation_size + 3; }
+static int64_t given_width(const rv_acting *a) {
+    return a->layout.sequences ? a->observation_size + 4 : 2 * a->observation_size + 3;
+}
 
 /* ---- making and destroying ---- */
 
@@ -37,6 +39,7 @@ static rv_status make_host(rv_acting *a, size_t bytes) {
         {(void **)&a->running, n * 2 * sizeof(float)},
         {(void **)&a->terminated, n},
         {(void **)&a->truncated, n},
+        {(void **)&a->restarts, n},
         {(void **)&a->bytes, bytes},
     };
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
@@ -54,15 +57,18 @@ static rv_status make_arrays(rv_acting *a, size_t bytes) {
         int64_t rows, cols;
         const char *name;
     } wanted[] = {
-        {&a->observation, RV_F32, a->count, a->observation_size, "observation"},
-        {&a->chosen, RV_F32, a->count, a->action_size, "action"},
         {&a->given, RV_F32, a->count, given_width(a), "given"},
+        {&a->chosen, RV_F32, a->count, a->action_size, "action"},
+        {&a->observation, RV_F32, a->count, a->layout.sequences ? 0 : a->observation_size, "observation"},
+        {&a->deter, RV_F32, a->count, a->layout.deter, "deter"},
+        {&a->stoch, RV_F32, a->count, a->layout.stoch, "stoch"},
         {&a->saved_bytes, RV_U8, 1, (int64_t)bytes, "environments"},
         {&a->saved_counters, RV_I32, 1, RV_ACTING_COUNTERS, "counters"},
         {&a->saved_recent, RV_F32, 1, 2 * RV_RECENT, "recent"},
         {&a->saved_running, RV_F32, a->count, 2, "running"},
     };
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        if (wanted[i].cols == 0) continue;
         rv_status status = rv_array_create(a->device, wanted[i].dtype, wanted[i].rows, wanted[i].cols, wanted[i].name,
                                            wanted[i].array);
         if (status != RV_OK) return array_failed(a, status, *wanted[i].array);
@@ -70,8 +76,62 @@ static rv_status make_arrays(rv_acting *a, size_t bytes) {
     return RV_OK;
 }
 
-rv_status rv_acting_create(rv_acting *a, rv_device *device, rv_env *env, uint64_t seed) {
-    *a = (rv_acting){.device = device, .env = env, .count = rv_env_count(env), .spaces = {.size = sizeof a->spaces}};
+/* ---- rows as the layout has them ---- */
+
+static void pack_transition(rv_acting *a, int64_t i) {
+    const int64_t o = a->observation_size;
+    float *row = a->result + i * given_width(a);
+    memcpy(row, a->led_to + i * o, (size_t)o * sizeof *row);
+    row[o] = a->reward[i];
+    row[o + 1] = a->terminated[i] ? 1.0f : 0.0f;
+    row[o + 2] = a->terminated[i] || a->truncated[i] ? 1.0f : 0.0f;
+    memcpy(row + o + 3, a->after + i * o, (size_t)o * sizeof *row);
+}
+
+static void pack_sequence(rv_acting *a, int64_t i) {
+    const int64_t o = a->observation_size;
+    const bool first = a->restarts[i], last = !first && (a->terminated[i] || a->truncated[i]);
+    float *row = a->result + i * given_width(a);
+    memcpy(row, (first ? a->after : a->led_to) + i * o, (size_t)o * sizeof *row);
+    row[o] = first ? 0 : a->reward[i];
+    row[o + 1] = first ? 1.0f : 0.0f;
+    row[o + 2] = last ? 1.0f : 0.0f;
+    row[o + 3] = !first && a->terminated[i] ? 1.0f : 0.0f;
+}
+
+static void pack(rv_acting *a) {
+    for (int64_t i = 0; i < a->count; i++) {
+        if (a->layout.sequences) pack_sequence(a, i);
+        else pack_transition(a, i);
+    }
+}
+
+static void find_restarts(rv_acting *a) {
+    const int64_t last = a->observation_size + 2;
+    for (int64_t i = 0; a->layout.sequences && i < a->count; i++)
+        a->restarts[i] = a->result[i * given_width(a) + last] != 0;
+}
+
+static rv_status upload(rv_acting *a) {
+    return array_failed(a, rv_array_write(a->given, 0, a->count, a->result), a->given);
+}
+
+static rv_status begin_episodes(rv_acting *a, uint64_t seed) {
+    rv_status status = rv_env_reset(a->env, seed, a->after);
+    if (status != RV_OK) return env_failed(a, status);
+    memset(a->restarts, a->layout.sequences, (size_t)a->count);
+    pack(a);
+    find_restarts(a);
+    if (a->observation) {
+        status = rv_array_write(a->observation, 0, a->count, a->after);
+        if (status != RV_OK) return array_failed(a, status, a->observation);
+    }
+    return upload(a);
+}
+
+rv_status rv_acting_create(rv_acting *a, rv_device *device, rv_env *env, rv_acting_layout layout, uint64_t seed) {
+    *a = (rv_acting){.device = device, .layout = layout, .env = env, .count = rv_env_count(env)};
+    a->spaces.size = sizeof a->spaces;
     rv_status status = rv_env_spaces_get(env, &a->spaces);
     if (status != RV_OK) return env_failed(a, status);
     a->observation_size = a->spaces.observation_size;
@@ -79,18 +139,16 @@ rv_status rv_acting_create(rv_acting *a, rv_device *device, rv_env *env, uint64_
     const size_t bytes = rv_env_state_size(env);
     status = make_host(a, bytes);
     if (status == RV_OK) status = make_arrays(a, bytes);
-    if (status != RV_OK) return status;
-    status = rv_env_reset(env, seed, a->after);
-    if (status != RV_OK) return env_failed(a, status);
-    return array_failed(a, rv_array_write(a->observation, 0, a->count, a->after), a->observation);
+    return status == RV_OK ? begin_episodes(a, seed) : status;
 }
 
 void rv_acting_destroy(rv_acting *a) {
     if (!a->device) return;
-    void *const memory[] = {a->action, a->env_action, a->result,    a->after,     a->led_to,
-                            a->reward, a->running,    a->terminated, a->truncated, a->bytes};
-    rv_array *const arrays[] = {a->observation,    a->chosen,       a->given,        a->saved_bytes,
-                                a->saved_counters, a->saved_recent, a->saved_running};
+    void *const memory[] = {a->action,  a->env_action, a->result,    a->after,    a->led_to, a->reward,
+                            a->running, a->terminated, a->truncated, a->restarts, a->bytes};
+    rv_array *const arrays[] = {a->given,       a->chosen,         a->observation,  a->deter,
+                                a->stoch,       a->saved_bytes,    a->saved_counters, a->saved_recent,
+                                a->saved_running};
     for (size_t i = 0; i < sizeof memory / sizeof *memory; i++) rv_device_resize(a->device, memory[i], 0);
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) rv_array_destroy(arrays[i]);
     *a = (rv_acting){0};
@@ -130,15 +188,11 @@ static void count_episodes(rv_acting *a, int64_t i) {
     running[0] = running[1] = 0;
 }
 
-/* Side by side, as one upload. */
-static void pack(rv_acting *a, int64_t i) {
-    const int64_t o = a->observation_size;
-    float *row = a->result + i * given_width(a);
-    memcpy(row, a->led_to + i * o, (size_t)o * sizeof *row);
-    row[o] = a->reward[i];
-    row[o + 1] = a->terminated[i] ? 1.0f : 0.0f;
-    row[o + 2] = a->terminated[i] || a->truncated[i] ? 1.0f : 0.0f;
-    memcpy(row + o + 3, a->after + i * o, (size_t)o * sizeof *row);
+/* Where an episode ended a step before. */
+static rv_status restart(rv_acting *a) {
+    if (!memchr(a->restarts, 1, (size_t)a->count)) return RV_OK;
+    rv_status status = rv_env_reset_some(a->env, a->restarts, NULL, a->after);
+    return status == RV_OK ? RV_OK : env_failed(a, status);
 }
 
 rv_status rv_acting_step(rv_acting *a, bool *finite) {
@@ -148,13 +202,16 @@ rv_status rv_acting_step(rv_acting *a, bool *finite) {
     rv_env_result result = {a->after, a->led_to, a->reward, a->terminated, a->truncated};
     status = rv_env_step(a->env, a->env_action, &result);
     if (status != RV_OK) return env_failed(a, status);
+    status = restart(a);
+    if (status != RV_OK) return status;
     for (int64_t i = 0; i < a->count; i++) {
-        count_episodes(a, i);
-        pack(a, i);
+        if (!a->restarts[i]) count_episodes(a, i);
     }
+    pack(a);
+    find_restarts(a);
     a->counters[RV_ROUNDS]++;
     *finite = all_finite(a->result, a->count * given_width(a));
-    return array_failed(a, rv_array_write(a->given, 0, a->count, a->result), a->given);
+    return upload(a);
 }
 
 void rv_acting_recent(const rv_acting *a, float *mean_return, float *mean_length) {
@@ -168,44 +225,15 @@ void rv_acting_recent(const rv_acting *a, float *mean_return, float *mean_length
     *mean_length = count ? (float)(sums[1] / count) : NAN;
 }
 
-/* ---- to the replay ---- */
-
-void rv_acting_fields(int64_t observation_size, int64_t action_size, rv_replay_field fields[RV_ACTING_FIELDS]) {
-    const rv_replay_field all[RV_ACTING_FIELDS] = {
-        [RV_SEEN] = {"observation", RV_F32, observation_size},
-        [RV_ACTED] = {"action", RV_F32, action_size},
-        [RV_REWARDED] = {"reward", RV_F32, 1},
-        [RV_LED_TO] = {"next_observation", RV_F32, observation_size},
-        [RV_TERMINATED] = {"terminated", RV_F32, 1},
-        [RV_LAST] = {"last", RV_F32, 1},
-    };
-    memcpy(fields, all, sizeof all);
-}
-
-void rv_acting_record(rv_graph *graph, rv_acting *a, rv_replay *replay) {
-    const int64_t o = a->observation_size;
-    rv_tensor given = rv_read(graph, a->given);
-    const rv_tensor row[RV_ACTING_FIELDS] = {
-        [RV_SEEN] = rv_read(graph, a->observation),
-        [RV_ACTED] = rv_read(graph, a->chosen),
-        [RV_REWARDED] = rv_slice_cols(given, o, 1),
-        [RV_LED_TO] = rv_slice_cols(given, 0, o),
-        [RV_TERMINATED] = rv_slice_cols(given, o + 1, 1),
-        [RV_LAST] = rv_slice_cols(given, o + 2, 1),
-    };
-    rv_tensor next = rv_slice_cols(given, o + 3, o);
-    static const char *const watched = "observation";
-    rv_watch(next, &watched, 1);
-    rv_replay_append(graph, replay, row, RV_ACTING_FIELDS);
-    rv_store(a->observation, next);
-}
-
 /* ---- checkpoint ---- */
 
 rv_status rv_acting_checkpoint(rv_acting *a, rv_checkpoint *checkpoint, const char *prefix) {
-    rv_array *const arrays[] = {a->observation,  a->saved_bytes, a->saved_counters, a->saved_recent, a->saved_running};
+    rv_array *const arrays[] = {a->given,       a->chosen,         a->observation,  a->deter,
+                                a->stoch,       a->saved_bytes,    a->saved_counters, a->saved_recent,
+                                a->saved_running};
     rv_status status = RV_OK;
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays && status == RV_OK; i++) {
+        if (!arrays[i]) continue;
         char full[256];
         snprintf(full, sizeof full, "%.100s%.100s", prefix, rv_array_name(arrays[i]));
         status = rv_checkpoint_add_array(checkpoint, full, arrays[i]);
@@ -240,10 +268,12 @@ rv_status rv_acting_restore(rv_acting *a) {
     if (status == RV_OK) {
         status = array_failed(a, rv_array_read(a->saved_running, 0, a->count, a->running), a->saved_running);
     }
+    if (status == RV_OK) status = array_failed(a, rv_array_read(a->given, 0, a->count, a->result), a->given);
     if (status != RV_OK) return status;
     if (!valid(counters)) return fail(a, RV_BAD_FILE, "the counters of the environments are out of range");
     status = rv_env_load(a->env, a->bytes, rv_env_state_size(a->env), NULL);
     if (status != RV_OK) return env_failed(a, status);
     memcpy(a->counters, counters, sizeof counters);
+    find_restarts(a);
     return RV_OK;
 }

@@ -2,34 +2,25 @@
 #ifndef RV_AGENTS_DREAMER_H
 #define RV_AGENTS_DREAMER_H
 
-#include "agents/acting.h"
+#include "agents/agent.h"
 #include "reverie/dreamer.h"
 
-enum { RV_DREAMER_ROWS = 1024 }; /* updates whose metrics are kept */
+/* The fields of its replay, each row a transition. */
+enum { RV_SEEN = 0, RV_ACTED, RV_REWARDED, RV_LED_TO, RV_TERMINATED, RV_LAST, RV_DREAMER_FIELDS };
 
-/* Columns of the counters, i32 [1, 3]. */
-enum { RV_UPDATES = 0, RV_METRICS_SEEN, RV_NORMALISED, RV_DREAMER_COUNTERS };
-
-struct rv_dreamer {
-    rv_device *device;
-    char message[512];
+typedef struct rv_dreamer {
+    rv_agent base;
     rv_dreamer_options options;
-    rv_acting acting;
     rv_world_model *model;
     rv_params *actor_params, *critic_params, *slow_params;
     rv_actor actor;
     rv_critic critic, slow;
     rv_array *bins;
     rv_return_normaliser *normaliser;
-    rv_replay *replay;
-    rv_random *act_noise, *train_noise;
-    int metric_count;
-    const char *metric_name[RV_DREAMER_METRICS];
-    rv_array *metrics;       /* [RV_DREAMER_ROWS, metric_count], row = update mod RV_DREAMER_ROWS */
-    rv_array *saved_counters;
-    int32_t counters[RV_DREAMER_COUNTERS];
-    rv_plan *act_plan, *keep_plan, *train_plan; /* keep: what follows a step, into the replay */
-};
+} rv_dreamer;
+
+/* NULL where the agent is of another kind. */
+rv_dreamer *rv_dreamer_of(rv_agent *agent);
 
 rv_status rv_dreamer_fail(rv_dreamer *dreamer, rv_status status, const char *what, const char *why);
 
@@ -42,12 +33,12 @@ int64_t rv_dreamer_updates_due(const rv_dreamer_options *options, int64_t steps)
 
 /* dreamer_loss.c: an update; and the names of its metrics. */
 void rv_dreamer_name_metrics(rv_dreamer *dreamer);
-void rv_dreamer_record_update(rv_graph *graph, rv_dreamer *dreamer);
+void rv_dreamer_record_update(rv_graph *graph, rv_agent *agent);
 
-/* dreamer_run.c: a policy's actions [B, A] for observations [B, O]; noise RV_NONE: its mode. */
-rv_tensor rv_dreamer_act(rv_graph *graph, rv_dreamer *dreamer, rv_tensor observation, rv_tensor noise);
-rv_status rv_dreamer_make_plan(rv_dreamer *dreamer, void (*record)(rv_graph *, rv_dreamer *), rv_plan **plan);
-void rv_dreamer_record_act(rv_graph *graph, rv_dreamer *dreamer);
-void rv_dreamer_record_keep(rv_graph *graph, rv_dreamer *dreamer);
+/* dreamer_act.c: actions, what follows them, and the normalisers from what the prefill gave. */
+void rv_dreamer_fields(int64_t observation_size, int64_t action_size, rv_replay_field fields[RV_DREAMER_FIELDS]);
+void rv_dreamer_record_act(rv_graph *graph, rv_agent *agent, rv_acting *acting, rv_tensor noise, bool drawn);
+void rv_dreamer_record_keep(rv_graph *graph, rv_agent *agent);
+rv_status rv_dreamer_normalise(rv_agent *agent);
 
 #endif

@@ -36,10 +36,11 @@ static void imagine_step(void *user, const rv_scan_step *step) {
                                                   : rv_fill(step->graph, rv_tensor_rows(latent), 1, o->gamma);
 }
 
-rv_imagination rv_dreamer_imagine(rv_graph *graph, rv_dreamer *dreamer, rv_tensor latent, int64_t horizon,
+rv_imagination rv_dreamer_imagine(rv_graph *graph, rv_agent *agent, rv_tensor latent, int64_t horizon,
                                   rv_tensor noise) {
+    rv_dreamer *dreamer = rv_dreamer_of(agent);
     if (!dreamer) {
-        rv_tensor none = rv_graph_refuse(graph, RV_INVALID_ARGUMENT, "rv_dreamer_imagine", "the dreamer is NULL");
+        rv_tensor none = rv_graph_refuse(graph, RV_INVALID_ARGUMENT, "rv_dreamer_imagine", "the agent is no dreamer");
         return (rv_imagination){none, none, none, none, none, none};
     }
     dream d = {dreamer, noise};
@@ -76,11 +77,12 @@ static rv_tensor scale_of(rv_graph *graph, rv_dreamer *dreamer, rv_tensor return
     return rv_returns_normalise(graph, dreamer->normaliser, returns).scale;
 }
 
-rv_dreamer_behaviour rv_dreamer_behaviour_loss(rv_graph *graph, rv_dreamer *dreamer, rv_imagination imagined,
+rv_dreamer_behaviour rv_dreamer_behaviour_loss(rv_graph *graph, rv_agent *agent, rv_imagination imagined,
                                                rv_tensor scale) {
+    rv_dreamer *dreamer = rv_dreamer_of(agent);
     if (!dreamer) {
         rv_tensor none =
-            rv_graph_refuse(graph, RV_INVALID_ARGUMENT, "rv_dreamer_behaviour_loss", "the dreamer is NULL");
+            rv_graph_refuse(graph, RV_INVALID_ARGUMENT, "rv_dreamer_behaviour_loss", "the agent is no dreamer");
         return (rv_dreamer_behaviour){none, none, none, none};
     }
     const rv_dreamer_options *o = &dreamer->options;
@@ -116,10 +118,10 @@ static rv_world_model_losses model_losses(rv_graph *graph, rv_dreamer *dreamer, 
     const rv_dreamer_options *o = &dreamer->options;
     rv_world_model_batch batch[RV_WINDOW_MAX];
     rv_tensor alive[RV_WINDOW_MAX], last = RV_NONE;
-    rv_replay_batch drawn = rv_replay_sample(graph, dreamer->replay, noise, "batch", o->batch, o->window);
+    rv_replay_batch drawn = rv_replay_sample(graph, dreamer->base.replay, noise, "batch", o->batch, o->window);
     for (int64_t t = 0; t < o->window; t++) {
-        rv_tensor part[RV_ACTING_FIELDS];
-        for (int i = 0; i < RV_ACTING_FIELDS; i++) part[i] = rv_slice_rows(drawn.value[i], t * o->batch, o->batch);
+        rv_tensor part[RV_DREAMER_FIELDS];
+        for (int i = 0; i < RV_DREAMER_FIELDS; i++) part[i] = rv_slice_rows(drawn.value[i], t * o->batch, o->batch);
         batch[t] = (rv_world_model_batch){part[RV_SEEN], part[RV_ACTED], part[RV_REWARDED], part[RV_LED_TO],
                                           part[RV_TERMINATED]};
         alive[t] = t ? rv_mul(alive[t - 1], rv_affine(last, -1, 1)) : rv_fill(graph, o->batch, 1, 1);
@@ -133,7 +135,7 @@ static rv_world_model_losses model_losses(rv_graph *graph, rv_dreamer *dreamer, 
 
 /* Latents of replayed observations, apart from those the world model learns from. */
 static rv_tensor starts(rv_graph *graph, rv_dreamer *dreamer, rv_tensor noise) {
-    rv_replay_batch drawn = rv_replay_sample(graph, dreamer->replay, noise, "start", dreamer->options.imagined, 1);
+    rv_replay_batch drawn = rv_replay_sample(graph, dreamer->base.replay, noise, "start", dreamer->options.imagined, 1);
     return rv_stop_gradient(rv_world_model_encode(graph, dreamer->model, drawn.value[RV_SEEN]).mean);
 }
 
@@ -146,18 +148,18 @@ static const char *const behaviour_names[] = {"actor",          "critic",       
 enum { MODEL_NAMES = 6, BEHAVIOUR_NAMES = 7 };
 _Static_assert(sizeof model_names / sizeof *model_names == MODEL_NAMES, "a name each");
 _Static_assert(sizeof behaviour_names / sizeof *behaviour_names == BEHAVIOUR_NAMES, "a name each");
-_Static_assert(MODEL_NAMES + 1 + BEHAVIOUR_NAMES + 2 <= RV_DREAMER_METRICS, "with continue, return and length");
+_Static_assert(MODEL_NAMES + 1 + BEHAVIOUR_NAMES + 2 <= RV_AGENT_METRICS, "with continue, return and length");
 
 void rv_dreamer_name_metrics(rv_dreamer *dreamer) {
     int count = 0;
-    for (int i = 0; i < MODEL_NAMES; i++) dreamer->metric_name[count++] = model_names[i];
-    if (dreamer->options.model.continues) dreamer->metric_name[count++] = "continue";
-    for (int i = 0; i < BEHAVIOUR_NAMES; i++) dreamer->metric_name[count++] = behaviour_names[i];
-    dreamer->metric_count = count;
+    for (int i = 0; i < MODEL_NAMES; i++) dreamer->base.metric_name[count++] = model_names[i];
+    if (dreamer->options.model.continues) dreamer->base.metric_name[count++] = "continue";
+    for (int i = 0; i < BEHAVIOUR_NAMES; i++) dreamer->base.metric_name[count++] = behaviour_names[i];
+    dreamer->base.metric_count = count;
 }
 
 static int gather_metrics(rv_world_model_losses model, rv_dreamer_behaviour behaviour, const rv_tensor norm[3],
-                          rv_tensor row[RV_DREAMER_METRICS]) {
+                          rv_tensor row[RV_AGENT_METRICS]) {
     const rv_tensor of_model[MODEL_NAMES] = {model.total,    model.reconstruction, model.kl,
                                              model.dynamics, model.reward,         model.prediction};
     const rv_tensor of_behaviour[BEHAVIOUR_NAMES] = {
@@ -172,10 +174,9 @@ static int gather_metrics(rv_world_model_losses model, rv_dreamer_behaviour beha
 
 /* Before any weight moves: what is bad must be seen first. */
 static void keep_metrics(rv_graph *graph, rv_dreamer *dreamer, const rv_tensor *metrics, int count) {
-    rv_tensor updates = rv_read(graph, rv_params_updates(rv_world_model_params(dreamer->model)));
-    rv_tensor row = rv_returns_join(metrics, count);
-    rv_watch(row, dreamer->metric_name, count);
-    rv_store_rows(dreamer->metrics, row, rv_mod(updates, rv_cast(rv_fill(graph, 1, 1, RV_DREAMER_ROWS), RV_I32)));
+    rv_watch(rv_returns_join(metrics, count), dreamer->base.metric_name, count);
+    rv_tensor row = rv_agent_metrics_row(graph, rv_world_model_params(dreamer->model));
+    rv_agent_keep_metrics(&dreamer->base, row, metrics, count);
 }
 
 /* Of the update that is counted next: (1 + cos(pi updates / all)) / 2. */
@@ -188,18 +189,19 @@ static rv_tensor rate_now(rv_graph *graph, const rv_dreamer *dreamer, float rate
     return rv_affine(rv_cos(angle), 0.5f * rate, 0.5f * rate);
 }
 
-void rv_dreamer_record_update(rv_graph *graph, rv_dreamer *dreamer) {
+void rv_dreamer_record_update(rv_graph *graph, rv_agent *agent) {
+    rv_dreamer *dreamer = rv_dreamer_of(agent);
     const rv_dreamer_options *o = &dreamer->options;
     rv_params *const params[3] = {rv_world_model_params(dreamer->model), dreamer->actor_params, dreamer->critic_params};
     const float rate[3] = {o->model_rate, o->actor_rate, o->critic_rate};
     const float clip[3] = {o->model_clip, o->actor_clip, o->critic_clip};
-    rv_tensor noise = rv_random_state(graph, dreamer->train_noise);
+    rv_tensor noise = rv_random_state(graph, dreamer->base.train_noise);
     rv_world_model_losses model = model_losses(graph, dreamer, noise);
-    rv_imagination imagined = rv_dreamer_imagine(graph, dreamer, starts(graph, dreamer, noise), o->horizon, noise);
-    rv_dreamer_behaviour behaviour = rv_dreamer_behaviour_loss(graph, dreamer, imagined, RV_NONE);
+    rv_imagination imagined = rv_dreamer_imagine(graph, agent, starts(graph, dreamer, noise), o->horizon, noise);
+    rv_dreamer_behaviour behaviour = rv_dreamer_behaviour_loss(graph, agent, imagined, RV_NONE);
 
     const rv_tensor loss[3] = {model.total, behaviour.actor, behaviour.critic};
-    rv_tensor norm[3], metrics[RV_DREAMER_METRICS];
+    rv_tensor norm[3], metrics[RV_AGENT_METRICS];
     for (int i = 0; i < 3; i++) {
         rv_params_gradients(graph, params[i], loss[i], NULL, 0);
         norm[i] = rv_params_norm(graph, params[i]);
@@ -210,6 +212,6 @@ void rv_dreamer_record_update(rv_graph *graph, rv_dreamer *dreamer) {
     for (int i = 0; i < 3; i++) now[i] = rate_now(graph, dreamer, rate[i]); /* before any of them is counted */
     for (int i = 0; i < 3; i++) rv_params_adamw(graph, params[i], now[i], norm[i], clip[i], NULL);
     rv_critic_follow(graph, &dreamer->slow, &dreamer->critic, o->slow_rate);
-    rv_random_advance(graph, dreamer->train_noise);
+    rv_random_advance(graph, dreamer->base.train_noise);
     rv_graph_pop(graph);
 }

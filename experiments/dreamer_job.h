@@ -51,7 +51,7 @@ typedef struct dreamer_job {
     rv_device *device;
     rv_env *env;
     rv_env_spaces spaces;
-    rv_dreamer *dreamer;
+    rv_agent *dreamer;
     rv_checkpoint *checkpoint;
     history history;
     bool interrupted;

@@ -29,8 +29,8 @@ int dreamer_evaluate(dreamer_job *job, int64_t episodes, int64_t seed, bool draw
     if (!returns->value) return program_fail(EXIT_DEVICE, "no memory for returns");
     int code = environment_make(&job->settings.env, &job->env_options, episodes, &env);
     rv_status status = RV_OK;
-    if (code == EXIT_OK) status = rv_dreamer_evaluate(job->dreamer, env, from, drawn, returns->value);
-    if (status != RV_OK) code = program_fail(program_code(status), "%s", rv_dreamer_message(job->dreamer));
+    if (code == EXIT_OK) status = rv_agent_evaluate(job->dreamer, env, from, drawn, returns->value);
+    if (status != RV_OK) code = program_fail(program_code(status), "%s", rv_agent_message(job->dreamer));
     rv_env_destroy(env);
     if (code == EXIT_OK) spread(returns);
     return code;
@@ -84,9 +84,9 @@ static void write_summary(FILE *file, const void *user) {
     json_out_text(&out, "env", job->settings.env.name);
     json_out_whole(&out, "seed", job->settings.seed);
     json_out_text(&out, "device", rv_device_name(job->device));
-    json_out_whole(&out, "env_steps", rv_dreamer_steps(job->dreamer));
-    json_out_whole(&out, "episodes", rv_dreamer_episodes(job->dreamer));
-    json_out_whole(&out, "updates", rv_dreamer_updates(job->dreamer));
+    json_out_whole(&out, "env_steps", rv_agent_steps(job->dreamer));
+    json_out_whole(&out, "episodes", rv_agent_episodes(job->dreamer));
+    json_out_whole(&out, "updates", rv_agent_updates(job->dreamer));
     json_out_text(&out, "state_sha256", whole->state);
     json_out_object(&out, "evaluation");
     json_out_whole(&out, "episodes", r->count);
@@ -112,7 +112,7 @@ static void write_summary(FILE *file, const void *user) {
 
 int dreamer_write_summary(dreamer_job *job, const dreamer_returns *returns) {
     summary whole = {.job = job, .returns = returns};
-    tensorboard_scalar(job->events, "evaluation/return", rv_dreamer_steps(job->dreamer), (float)returns->mean);
+    tensorboard_scalar(job->events, "evaluation/return", rv_agent_steps(job->dreamer), (float)returns->mean);
     if (!tensorboard_flush(job->events)) {
         return program_fail(EXIT_IO, "cannot write the TensorBoard file in %s", job->run.path);
     }
@@ -208,7 +208,7 @@ int dreamer_eval(const char *folder, int argc, char **argv) {
     if (code == EXIT_OK) code = dreamer_open_run(&job, folder, s.device);
     if (code == EXIT_OK) code = dreamer_evaluate(&job, s.episodes, s.seed, s.drawn, &returns);
     if (code == EXIT_OK) {
-        printf("evaluation  %lld steps learnt from; %s\n\n", (long long)rv_dreamer_steps(job.dreamer),
+        printf("evaluation  %lld steps learnt from; %s\n\n", (long long)rv_agent_steps(job.dreamer),
                s.drawn ? "drawn actions" : "the policy's mode");
         dreamer_print_returns(&returns);
     }

@@ -14,7 +14,7 @@ void dreamer_release(dreamer_job *job) {
     tensorboard_close(job->events);
     history_free(&job->history);
     rv_checkpoint_destroy(job->checkpoint);
-    rv_dreamer_destroy(job->dreamer);
+    rv_agent_destroy(job->dreamer);
     rv_env_destroy(job->env);
     rv_device_close(job->device);
     options_list_free(&job->list);
@@ -46,18 +46,18 @@ static rv_status describe(dreamer_job *job) {
 int dreamer_make(dreamer_job *job) {
     const rv_dreamer_options options = dreamer_options(&job->settings);
     rv_status status = rv_dreamer_create(job->device, job->env, &options, &job->dreamer);
-    if (status != RV_OK) return failed(status, rv_dreamer_message(job->dreamer));
+    if (status != RV_OK) return failed(status, rv_agent_message(job->dreamer));
     status = rv_checkpoint_create(job->device, &job->checkpoint);
-    if (status == RV_OK) status = rv_dreamer_checkpoint(job->dreamer, job->checkpoint);
+    if (status == RV_OK) status = rv_agent_checkpoint(job->dreamer, job->checkpoint);
     if (status == RV_OK) status = describe(job);
     return status == RV_OK ? EXIT_OK : failed(status, job->checkpoint ? rv_checkpoint_message(job->checkpoint) : "");
 }
 
 int dreamer_load(dreamer_job *job, const char *path) {
-    rv_status status = rv_dreamer_load(job->dreamer, job->checkpoint, path);
+    rv_status status = rv_agent_load(job->dreamer, job->checkpoint, path);
     if (status == RV_OK) return EXIT_OK;
     return program_fail(program_code(status), "%s: %s; --fresh begins the run anew", path,
-                        rv_dreamer_message(job->dreamer));
+                        rv_agent_message(job->dreamer));
 }
 
 int dreamer_open_run(dreamer_job *job, const char *folder, const char *device) {
@@ -103,7 +103,7 @@ int dreamer_dry_run(dreamer_job *job) {
     int64_t bytes = 0;
     int code = dreamer_make(job);
     if (code != EXIT_OK) return code;
-    rv_dreamer *d = job->dreamer;
+    rv_agent *d = job->dreamer;
     rv_params *const sets[] = {rv_world_model_params(rv_dreamer_model(d)), rv_dreamer_actor_params(d),
                                rv_dreamer_critic_params(d)};
     static const char *const names[] = {"model", "actor", "critic"};
@@ -115,11 +115,11 @@ int dreamer_dry_run(dreamer_job *job) {
     }
     rv_dreamer_replay_bytes(&options, &job->spaces, job->settings.environments, &bytes);
     puts("");
-    print_plan("An update", rv_dreamer_train_plan(d));
-    print_plan("Acting", rv_dreamer_act_plan(d));
+    print_plan("An update", rv_agent_train_plan(d));
+    print_plan("Acting", rv_agent_act_plan(d));
     printf("Weights           %s bytes with gradients and moments\n", progress_count(16 * weights, text[0]));
     printf("Replay            %s bytes, %s steps\n", progress_count(bytes, text[0]),
-           progress_count(rv_replay_stream_rows(rv_dreamer_replay(d)) * job->settings.environments, text[1]));
+           progress_count(rv_replay_stream_rows(rv_agent_replay(d)) * job->settings.environments, text[1]));
     printf("\nNothing was acted, trained or written.\n");
     return EXIT_OK;
 }

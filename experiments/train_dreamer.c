@@ -11,9 +11,9 @@ static const char checkpoint_name[] = "checkpoints/last.safetensors";
 
 static int failed(const dreamer_job *job, rv_status status) {
     if (status == RV_NON_FINITE) {
-        return program_fail(EXIT_NUMERIC, "%s; smaller learning rates may help", rv_dreamer_message(job->dreamer));
+        return program_fail(EXIT_NUMERIC, "%s; smaller learning rates may help", rv_agent_message(job->dreamer));
     }
-    return program_fail(program_code(status), "%s", rv_dreamer_message(job->dreamer));
+    return program_fail(program_code(status), "%s", rv_agent_message(job->dreamer));
 }
 
 static void print_help(void) {
@@ -33,7 +33,7 @@ static int save(dreamer_job *job) {
     char path[RUN_PATH_SIZE];
     int code = run_folder_sync_metrics(&job->run); /* first: a checkpoint needs the metrics before it */
     if (code != EXIT_OK) return code;
-    rv_status status = rv_dreamer_save(job->dreamer, job->checkpoint,
+    rv_status status = rv_agent_save(job->dreamer, job->checkpoint,
                                        run_folder_file(&job->run, checkpoint_name, path, sizeof path));
     job->saved = program_seconds();
     return status == RV_OK ? EXIT_OK : failed(job, status);
@@ -52,7 +52,7 @@ static int check_device(const dreamer_job *job) {
 /* Whether the line is there that was written last before the checkpoint. */
 static bool has_last_line(const dreamer_job *job) {
     const history *h = &job->history;
-    const int64_t steps = rv_dreamer_steps(job->dreamer), every = job->settings.log_every;
+    const int64_t steps = rv_agent_steps(job->dreamer), every = job->settings.log_every;
     const int64_t last = h->count > 0 ? (int64_t)h->step[h->count - 1] : 0;
     return last / every == steps / every && (last == steps || steps < job->settings.steps);
 }
@@ -68,14 +68,14 @@ static int resume(dreamer_job *job) {
     if (code == EXIT_OK) code = check_device(job);
     if (code != EXIT_OK) return code;
     run_folder_file(&job->run, "metrics.jsonl", path, sizeof path);
-    code = history_read(&job->history, path, rv_dreamer_steps(job->dreamer), &offset);
+    code = history_read(&job->history, path, rv_agent_steps(job->dreamer), &offset);
     if (code == EXIT_OK && !has_last_line(job)) {
         code = program_fail(EXIT_IO, "%s lacks lines before step %lld, where the checkpoint is; --fresh begins anew",
-                            path, (long long)rv_dreamer_steps(job->dreamer));
+                            path, (long long)rv_agent_steps(job->dreamer));
     }
     if (code == EXIT_OK) code = run_folder_cut_metrics(&job->run, offset);
     if (code != EXIT_OK) return code;
-    printf("resuming    after %s of %s steps\n", progress_count(rv_dreamer_steps(job->dreamer), done),
+    printf("resuming    after %s of %s steps\n", progress_count(rv_agent_steps(job->dreamer), done),
            progress_count(job->settings.steps, all));
     return EXIT_OK;
 }
@@ -83,7 +83,7 @@ static int resume(dreamer_job *job) {
 /* ---- metrics ----------------------------------------------------------------------------------------------------- */
 
 static int open_events(dreamer_job *job) {
-    const int64_t steps = rv_dreamer_steps(job->dreamer);
+    const int64_t steps = rv_agent_steps(job->dreamer);
     job->events = tensorboard_open(job->run.path, steps > 0 ? steps + 1 : 0);
     if (!job->events) {
         return program_fail(EXIT_IO, "cannot write a TensorBoard file to %s: %s", job->run.path, strerror(errno));
@@ -95,10 +95,10 @@ static int open_events(dreamer_job *job) {
     return EXIT_OK;
 }
 
-static bool name_metrics(history *h, const rv_metric metrics[RV_DREAMER_METRICS]) {
-    const char *names[RV_DREAMER_METRICS];
+static bool name_metrics(history *h, const rv_metric metrics[RV_AGENT_METRICS]) {
+    const char *names[RV_AGENT_METRICS];
     int count = 0;
-    while (count < RV_DREAMER_METRICS && metrics[count].name[0]) {
+    while (count < RV_AGENT_METRICS && metrics[count].name[0]) {
         names[count] = metrics[count].name;
         count++;
     }
@@ -109,11 +109,11 @@ static bool about_acting(const char *name) { return strcmp(name, "return") == 0 
 
 static int keep_metrics(dreamer_job *job, double seconds, float *mean_return) {
     history *h = &job->history;
-    rv_metric metrics[RV_DREAMER_METRICS];
-    float values[RV_DREAMER_METRICS];
+    rv_metric metrics[RV_AGENT_METRICS];
+    float values[RV_AGENT_METRICS];
     char tag[64];
-    const int64_t steps = rv_dreamer_steps(job->dreamer);
-    rv_status status = rv_dreamer_metrics(job->dreamer, metrics);
+    const int64_t steps = rv_agent_steps(job->dreamer);
+    rv_status status = rv_agent_metrics(job->dreamer, metrics);
     if (status != RV_OK) return failed(job, status);
     if (h->count == 0 && !name_metrics(h, metrics)) return EXIT_BUG;
     for (int m = 0; m < h->metric_count; m++) {
@@ -135,18 +135,18 @@ static int keep_metrics(dreamer_job *job, double seconds, float *mean_return) {
 
 enum { PIECE = 10 }; /* steps after which an interruption is looked for */
 
-static bool finished(const dreamer_job *job) { return rv_dreamer_steps(job->dreamer) >= job->settings.steps; }
+static bool finished(const dreamer_job *job) { return rv_agent_steps(job->dreamer) >= job->settings.steps; }
 
 /* Up to the next line of metrics: at whole multiples of log.every, also after a resumption in between. */
 static int run_to_next_line(dreamer_job *job, progress *shown, const char *details) {
     const int64_t every = job->settings.log_every, all = job->settings.steps;
-    int64_t next = (rv_dreamer_steps(job->dreamer) / every + 1) * every;
+    int64_t next = (rv_agent_steps(job->dreamer) / every + 1) * every;
     if (next > all) next = all;
-    while (rv_dreamer_steps(job->dreamer) < next && !job->interrupted) {
-        const int64_t left = next - rv_dreamer_steps(job->dreamer);
-        rv_status status = rv_dreamer_run(job->dreamer, left < PIECE ? left : PIECE);
+    while (rv_agent_steps(job->dreamer) < next && !job->interrupted) {
+        const int64_t left = next - rv_agent_steps(job->dreamer);
+        rv_status status = rv_agent_run(job->dreamer, left < PIECE ? left : PIECE);
         if (status != RV_OK) return failed(job, status);
-        progress_show(shown, rv_dreamer_steps(job->dreamer), details);
+        progress_show(shown, rv_agent_steps(job->dreamer), details);
         job->interrupted = program_interrupted();
     }
     return EXIT_OK;
@@ -162,7 +162,7 @@ static int train_loop(dreamer_job *job, progress *shown, double begun) {
         code = keep_metrics(job, program_seconds() - begun, &mean_return);
         if (isfinite(mean_return)) {
             snprintf(details, sizeof details, "return=%.4g episodes=%lld", (double)mean_return,
-                     (long long)rv_dreamer_episodes(job->dreamer));
+                     (long long)rv_agent_episodes(job->dreamer));
         }
         if (code == EXIT_OK && program_seconds() - job->saved >= job->settings.save_seconds) code = save(job);
     }
@@ -172,12 +172,12 @@ static int train_loop(dreamer_job *job, progress *shown, double begun) {
 static int interrupted(const dreamer_job *job) {
     return program_fail(EXIT_INTERRUPTED,
                         "interrupted after %lld steps; the checkpoint is %s/%s, and the same command goes on from it",
-                        (long long)rv_dreamer_steps(job->dreamer), job->run.path, checkpoint_name);
+                        (long long)rv_agent_steps(job->dreamer), job->run.path, checkpoint_name);
 }
 
 static int train(dreamer_job *job) {
     progress shown;
-    const int64_t before = rv_dreamer_steps(job->dreamer);
+    const int64_t before = rv_agent_steps(job->dreamer);
     int code = open_events(job);
     if (code != EXIT_OK) return code;
     job->saved = program_seconds();
@@ -186,13 +186,13 @@ static int train(dreamer_job *job) {
     code = train_loop(job, &shown, begun);
     progress_end(&shown);
     job->train_seconds = program_seconds() - begun;
-    if (code == EXIT_OK && rv_dreamer_steps(job->dreamer) > before) code = save(job);
+    if (code == EXIT_OK && rv_agent_steps(job->dreamer) > before) code = save(job);
     if (code != EXIT_OK) return code;
     if (job->interrupted) return interrupted(job);
     char steps[32], updates[32];
     printf("training    %s steps, %lld episodes, %s updates in %.2f s\n",
-           progress_count(rv_dreamer_steps(job->dreamer), steps), (long long)rv_dreamer_episodes(job->dreamer),
-           progress_count(rv_dreamer_updates(job->dreamer), updates), job->train_seconds);
+           progress_count(rv_agent_steps(job->dreamer), steps), (long long)rv_agent_episodes(job->dreamer),
+           progress_count(rv_agent_updates(job->dreamer), updates), job->train_seconds);
     return EXIT_OK;
 }
 

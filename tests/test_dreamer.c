@@ -92,7 +92,7 @@ static const rv_env_table bad_table = {.abi = RV_ENV_ABI, .size = sizeof bad_tab
 typedef struct life {
     rv_device *device;
     rv_env *env;
-    rv_dreamer *dreamer;
+    rv_agent *dreamer;
     rv_checkpoint *file;
 } life;
 
@@ -103,28 +103,28 @@ static life begin(const char *resource, const char *env, int64_t count, const rv
     assert_ok(rv_device_open(resource, NULL, &l.device), rv_device_message(l.device));
     if (env) assert_ok(rv_env_create(env, count, &steps, cartpole, &l.env), rv_env_message(l.env));
     else assert_ok(rv_env_create_from(&bad_table, count, NULL, 0, &l.env), rv_env_message(l.env));
-    assert_ok(rv_dreamer_create(l.device, l.env, options, &l.dreamer), rv_dreamer_message(l.dreamer));
+    assert_ok(rv_dreamer_create(l.device, l.env, options, &l.dreamer), rv_agent_message(l.dreamer));
     assert_ok(rv_checkpoint_create(l.device, &l.file), "");
-    assert_ok(rv_dreamer_checkpoint(l.dreamer, l.file), rv_dreamer_message(l.dreamer));
+    assert_ok(rv_agent_checkpoint(l.dreamer, l.file), rv_agent_message(l.dreamer));
     return l;
 }
 
 static void end(life *l) {
     rv_checkpoint_destroy(l->file);
-    rv_dreamer_destroy(l->dreamer);
+    rv_agent_destroy(l->dreamer);
     rv_env_destroy(l->env);
     rv_device_close(l->device);
 }
 
 static void live(life *l, int64_t steps) {
-    assert_ok(rv_dreamer_run(l->dreamer, steps), rv_dreamer_message(l->dreamer));
+    assert_ok(rv_agent_run(l->dreamer, steps), rv_agent_message(l->dreamer));
 }
 
 /* Of all that a checkpoint holds. */
 static uint64_t hash_of(life *l) {
     char name[64];
     snprintf(name, sizeof name, "hash_%d.safetensors", (int)getpid());
-    assert_ok(rv_dreamer_save(l->dreamer, l->file, name), rv_dreamer_message(l->dreamer));
+    assert_ok(rv_agent_save(l->dreamer, l->file, name), rv_agent_message(l->dreamer));
     FILE *file = fopen(name, "rb");
     assert_non_null(file);
     uint64_t hash = RV_HASH_START;
@@ -172,13 +172,13 @@ static void test_resumption(void **state) {
         for (int k = 0; k < 4; k++) {
             life l = begin("cpu:threads=1", worlds[w].env, worlds[w].count, &options);
             live(&l, kills[k]);
-            assert_ok(rv_dreamer_save(l.dreamer, l.file, name), rv_dreamer_message(l.dreamer));
+            assert_ok(rv_agent_save(l.dreamer, l.file, name), rv_agent_message(l.dreamer));
             live(&l, 14); /* lost */
             end(&l);
             l = begin("cpu:threads=2", worlds[w].env, worlds[w].count, &options);
             live(&l, 6); /* forgotten */
-            assert_ok(rv_dreamer_load(l.dreamer, l.file, name), rv_dreamer_message(l.dreamer));
-            assert_int_equal(rv_dreamer_steps(l.dreamer), kills[k]);
+            assert_ok(rv_agent_load(l.dreamer, l.file, name), rv_agent_message(l.dreamer));
+            assert_int_equal(rv_agent_steps(l.dreamer), kills[k]);
             live(&l, 120 - kills[k]);
             assert_true(hash_of(&l) == whole);
             end(&l);
@@ -198,9 +198,9 @@ static void test_pieces(void **state) {
     assert_ok(rv_env_create("continuous_pendulum", 3, NULL, 0, &fresh), "");
     for (int i = 0; i < 60; i++) live(&l, 1);
     live(&l, 23);
-    assert_ok(rv_dreamer_evaluate(l.dreamer, fresh, 77, 0, mode), rv_dreamer_message(l.dreamer));
-    assert_ok(rv_dreamer_evaluate(l.dreamer, fresh, 77, 0, again), rv_dreamer_message(l.dreamer));
-    assert_ok(rv_dreamer_evaluate(l.dreamer, fresh, 77, 1, drawn), rv_dreamer_message(l.dreamer));
+    assert_ok(rv_agent_evaluate(l.dreamer, fresh, 77, 0, mode), rv_agent_message(l.dreamer));
+    assert_ok(rv_agent_evaluate(l.dreamer, fresh, 77, 0, again), rv_agent_message(l.dreamer));
+    assert_ok(rv_agent_evaluate(l.dreamer, fresh, 77, 1, drawn), rv_agent_message(l.dreamer));
     assert_memory_equal(mode, again, sizeof mode);
     assert_true(memcmp(mode, drawn, sizeof mode) != 0);
     for (int i = 0; i < 3; i++) assert_true(mode[i] < 0 && mode[i] > -2000);
@@ -216,28 +216,28 @@ static void test_counts(void **state) {
     (void)state;
     const rv_dreamer_options options = small(); /* 2 updates every 3 steps after 60 */
     life l = begin("cpu:threads=1", "cartpole", 2, &options);
-    rv_metric metrics[RV_DREAMER_METRICS];
+    rv_metric metrics[RV_AGENT_METRICS];
     static const struct {
         int64_t run, steps, updates;
     } rows[] = {{60, 60, 0}, {1, 62, 0}, {1, 64, 2}, {2, 66, 4}, {34, 100, 26}};
     int64_t filled;
     for (int i = 0; i < 5; i++) {
         live(&l, rows[i].run);
-        assert_int_equal(rv_dreamer_steps(l.dreamer), rows[i].steps);
-        assert_int_equal(rv_dreamer_updates(l.dreamer), rows[i].updates);
-        assert_ok(rv_replay_filled(rv_dreamer_replay(l.dreamer), &filled), "");
+        assert_int_equal(rv_agent_steps(l.dreamer), rows[i].steps);
+        assert_int_equal(rv_agent_updates(l.dreamer), rows[i].updates);
+        assert_ok(rv_replay_filled(rv_agent_replay(l.dreamer), &filled), "");
         assert_int_equal(filled, rows[i].steps);
     }
-    assert_true(rv_dreamer_episodes(l.dreamer) > 0);
-    assert_ok(rv_dreamer_metrics(l.dreamer, metrics), rv_dreamer_message(l.dreamer));
+    assert_true(rv_agent_episodes(l.dreamer) > 0);
+    assert_ok(rv_agent_metrics(l.dreamer, metrics), rv_agent_message(l.dreamer));
     int named = 0;
     double length = 0, gained = 0;
-    for (int m = 0; m < RV_DREAMER_METRICS && metrics[m].name[0]; m++, named++) {
+    for (int m = 0; m < RV_AGENT_METRICS && metrics[m].name[0]; m++, named++) {
         assert_true(isfinite(metrics[m].value));
         if (strcmp(metrics[m].name, "return") == 0) gained = (double)metrics[m].value;
         if (strcmp(metrics[m].name, "length") == 0) length = (double)metrics[m].value;
     }
-    assert_int_equal(named, RV_DREAMER_METRICS);
+    assert_int_equal(named, 16); /* losses with that of continue, behaviour, three norms, two of episodes */
     assert_true(length > 5 && gained == length); /* a cartpole gets 1 a step */
     rv_params *const sets[] = {rv_world_model_params(rv_dreamer_model(l.dreamer)), rv_dreamer_actor_params(l.dreamer),
                                rv_dreamer_critic_params(l.dreamer)};
@@ -286,9 +286,9 @@ static void test_learns(void **state) {
     assert_ok(rv_device_open("cpu:threads=1", NULL, &l.device), "");
     assert_ok(rv_env_create("sequence", 1, settings, 2, &l.env), rv_env_message(l.env));
     assert_ok(rv_env_create("sequence", 32, settings, 2, &fresh), rv_env_message(fresh));
-    assert_ok(rv_dreamer_create(l.device, l.env, &options, &l.dreamer), rv_dreamer_message(l.dreamer));
+    assert_ok(rv_dreamer_create(l.device, l.env, &options, &l.dreamer), rv_agent_message(l.dreamer));
     live(&l, options.steps);
-    assert_ok(rv_dreamer_evaluate(l.dreamer, fresh, 1000, 0, returns), rv_dreamer_message(l.dreamer));
+    assert_ok(rv_agent_evaluate(l.dreamer, fresh, 1000, 0, returns), rv_agent_message(l.dreamer));
     for (int i = 0; i < 32; i++) sum += returns[i] / (32 * 20);
     if (!(sum > 0.93)) fail_msg("%.3f a step", sum);
     rv_env_destroy(fresh);
@@ -320,15 +320,15 @@ static void go_bad(float value, bool in_reward, const char *name) {
     int64_t filled;
     live(&l, 80);
     weights_of(&l, before);
-    assert_status(rv_dreamer_run(l.dreamer, 40), RV_NON_FINITE);
-    assert_int_equal(rv_dreamer_steps(l.dreamer), 81);
-    assert_names(rv_dreamer_message(l.dreamer), name);
-    assert_names(rv_dreamer_message(l.dreamer), "step 81");
+    assert_status(rv_agent_run(l.dreamer, 40), RV_NON_FINITE);
+    assert_int_equal(rv_agent_steps(l.dreamer), 81);
+    assert_names(rv_agent_message(l.dreamer), name);
+    assert_names(rv_agent_message(l.dreamer), "step 81");
     weights_of(&l, after);
     assert_memory_equal(before, after, sizeof before);
-    assert_ok(rv_replay_filled(rv_dreamer_replay(l.dreamer), &filled), "");
+    assert_ok(rv_replay_filled(rv_agent_replay(l.dreamer), &filled), "");
     assert_int_equal(filled, 80);
-    assert_status(rv_dreamer_save(l.dreamer, l.file, "never.safetensors"), RV_NON_FINITE);
+    assert_status(rv_agent_save(l.dreamer, l.file, "never.safetensors"), RV_NON_FINITE);
     assert_int_equal(access("never.safetensors", F_OK), -1);
     fault.bad_at = 0;
     end(&l);
@@ -357,11 +357,11 @@ static void test_bad_weights(void **state) {
         bad[0] = NAN;
         assert_ok(rv_params_set(sets[set], 0, RV_VALUE, bad), "");
         weights_of(&l, before);
-        assert_status(rv_dreamer_run(l.dreamer, 1 + 2 * (set == 2)), RV_NON_FINITE);
-        assert_names(rv_dreamer_message(l.dreamer), names[set]);
+        assert_status(rv_agent_run(l.dreamer, 1 + 2 * (set == 2)), RV_NON_FINITE);
+        assert_names(rv_agent_message(l.dreamer), names[set]);
         weights_of(&l, after);
         assert_memory_equal(before, after, sizeof before);
-        assert_status(rv_dreamer_save(l.dreamer, l.file, "never.safetensors"), RV_NON_FINITE);
+        assert_status(rv_agent_save(l.dreamer, l.file, "never.safetensors"), RV_NON_FINITE);
         end(&l);
     }
 }
@@ -376,7 +376,7 @@ static void test_runs_take_no_memory(void **state) {
     life l = {0};
     assert_ok(rv_device_open("cpu:threads=1", &counted, &l.device), "");
     assert_ok(rv_env_create("cartpole", 2, NULL, 0, &l.env), "");
-    assert_ok(rv_dreamer_create(l.device, l.env, &options, &l.dreamer), rv_dreamer_message(l.dreamer));
+    assert_ok(rv_dreamer_create(l.device, l.env, &options, &l.dreamer), rv_agent_message(l.dreamer));
     live(&l, 62); /* the normalisers took some, once */
     const int64_t before = counting.calls;
     live(&l, 60);
@@ -400,7 +400,7 @@ static void test_no_memory(void **state) {
         rv_status status = rv_dreamer_create(l.device, l.env, &options, &l.dreamer);
         if (status != RV_OK) {
             assert_status(status, RV_OUT_OF_MEMORY);
-            if (l.dreamer) assert_true(strlen(rv_dreamer_message(l.dreamer)) > 9);
+            if (l.dreamer) assert_true(strlen(rv_agent_message(l.dreamer)) > 9);
         }
         end(&l);
         assert_int_equal(counting.live, 0);
@@ -413,13 +413,13 @@ static void test_no_memory(void **state) {
 static void refused(rv_dreamer_options options, const char *name) {
     rv_device *device;
     rv_env *env;
-    rv_dreamer *dreamer;
+    rv_agent *dreamer;
     assert_ok(rv_device_open("cpu:threads=1", NULL, &device), "");
     assert_ok(rv_env_create("continuous_pendulum", 2, NULL, 0, &env), "");
     assert_status(rv_dreamer_create(device, env, &options, &dreamer), RV_INVALID_ARGUMENT);
-    assert_names(rv_dreamer_message(dreamer), name);
-    assert_status(rv_dreamer_run(dreamer, 1), RV_WRONG_STATE);
-    rv_dreamer_destroy(dreamer);
+    assert_names(rv_agent_message(dreamer), name);
+    assert_status(rv_agent_run(dreamer, 1), RV_WRONG_STATE);
+    rv_agent_destroy(dreamer);
     rv_env_destroy(env);
     rv_device_close(device);
 }
@@ -453,25 +453,25 @@ static void test_misuse(void **state) {
     const rv_dreamer_options options = small();
     life l = begin("cpu:threads=1", "continuous_pendulum", 1, &options);
     rv_env *other;
-    rv_dreamer *dreamer = NULL;
-    rv_metric metrics[RV_DREAMER_METRICS];
+    rv_agent *dreamer = NULL;
+    rv_metric metrics[RV_AGENT_METRICS];
     double returns[1];
     assert_ok(rv_env_create("cartpole", 1, NULL, 0, &other), "");
-    assert_status(rv_dreamer_evaluate(l.dreamer, l.env, 0, 0, returns), RV_WRONG_STATE);
-    assert_ok(rv_dreamer_metrics(l.dreamer, metrics), "");
-    for (int m = 0; m < RV_DREAMER_METRICS; m++) {
+    assert_status(rv_agent_evaluate(l.dreamer, l.env, 0, 0, returns), RV_WRONG_STATE);
+    assert_ok(rv_agent_metrics(l.dreamer, metrics), "");
+    for (int m = 0; m < RV_AGENT_METRICS; m++) {
         if (strcmp(metrics[m].name, "return") == 0) assert_true(isnan(metrics[m].value));
     }
     live(&l, 62);
-    assert_status(rv_dreamer_evaluate(l.dreamer, other, 0, 0, returns), RV_SHAPE_MISMATCH);
-    assert_status(rv_dreamer_run(l.dreamer, -1), RV_INVALID_ARGUMENT);
-    assert_status(rv_dreamer_run(l.dreamer, options.steps), RV_WRONG_STATE);
-    assert_names(rv_dreamer_message(l.dreamer), "steps");
-    assert_status(rv_dreamer_run(NULL, 1), RV_INVALID_ARGUMENT);
+    assert_status(rv_agent_evaluate(l.dreamer, other, 0, 0, returns), RV_SHAPE_MISMATCH);
+    assert_status(rv_agent_run(l.dreamer, -1), RV_INVALID_ARGUMENT);
+    assert_status(rv_agent_run(l.dreamer, options.steps), RV_WRONG_STATE);
+    assert_names(rv_agent_message(l.dreamer), "steps");
+    assert_status(rv_agent_run(NULL, 1), RV_INVALID_ARGUMENT);
     assert_status(rv_dreamer_create(l.device, NULL, &options, &dreamer), RV_INVALID_ARGUMENT);
     assert_null(dreamer);
-    assert_status(rv_dreamer_load(l.dreamer, l.file, "nowhere.safetensors"), RV_IO_FAILED);
-    rv_dreamer_destroy(NULL);
+    assert_status(rv_agent_load(l.dreamer, l.file, "nowhere.safetensors"), RV_IO_FAILED);
+    rv_agent_destroy(NULL);
     assert_null(rv_dreamer_recipe_find("none"));
     live(&l, 5); /* it goes on */
     rv_env_destroy(other);

@@ -41,7 +41,7 @@ static rv_dreamer_options tiny(void) {
 typedef struct lab {
     rv_device *device;
     rv_env *env;
-    rv_dreamer *dreamer;
+    rv_agent *dreamer;
     rv_array *start;
     rv_graph *graph;
 } lab;
@@ -66,22 +66,22 @@ static void lab_open(lab *l, const char *env, const rv_dreamer_options *options)
     float start[B * Z];
     assert_ok(rv_device_open("cpu:double", NULL, &l->device), rv_device_message(l->device));
     assert_ok(rv_env_create(env, 1, NULL, 0, &l->env), rv_env_message(l->env));
-    assert_ok(rv_dreamer_create(l->device, l->env, options, &l->dreamer), rv_dreamer_message(l->dreamer));
+    assert_ok(rv_dreamer_create(l->device, l->env, options, &l->dreamer), rv_agent_message(l->dreamer));
     assert_ok(rv_array_create(l->device, RV_F32, B, Z, "start", &l->start), "");
     rv_random_normal(3, 0, "start", 0, B, Z, start);
     assert_ok(rv_array_write(l->start, 0, B, start), "");
     assert_ok(rv_graph_create(l->device, &l->graph), "");
-    shrink(l->dreamer->bins);
-    stir(rv_world_model_params(l->dreamer->model));
-    stir(l->dreamer->actor_params);
-    stir(l->dreamer->critic_params);
-    stir(l->dreamer->slow_params);
+    shrink(rv_dreamer_of(l->dreamer)->bins);
+    stir(rv_world_model_params(rv_dreamer_of(l->dreamer)->model));
+    stir(rv_dreamer_of(l->dreamer)->actor_params);
+    stir(rv_dreamer_of(l->dreamer)->critic_params);
+    stir(rv_dreamer_of(l->dreamer)->slow_params);
 }
 
 static void lab_close(lab *l) {
     rv_graph_destroy(l->graph);
     rv_array_destroy(l->start);
-    rv_dreamer_destroy(l->dreamer);
+    rv_agent_destroy(l->dreamer);
     rv_env_destroy(l->env);
     rv_device_close(l->device);
 }
@@ -128,7 +128,7 @@ static void check_gradient(const char *env, rv_dreamer_options options, bool cri
     lab l;
     rv_plan *loss, *gradient;
     lab_open(&l, env, &options);
-    rv_params *params = critic ? l.dreamer->critic_params : l.dreamer->actor_params;
+    rv_params *params = critic ? rv_dreamer_of(l.dreamer)->critic_params : rv_dreamer_of(l.dreamer)->actor_params;
     rv_array *value = array_of(&l, 1, 1);
     rv_dreamer_behaviour b = behave(&l);
     rv_tensor wanted = critic ? b.critic : b.actor;
@@ -189,13 +189,13 @@ static void test_losses_keep_apart(void **state) {
     rv_dreamer_options options = tiny();
     lab_open(&l, "continuous_pendulum", &options);
     rv_dreamer_behaviour b = behave(&l);
-    rv_params *const model = rv_world_model_params(l.dreamer->model);
+    rv_params *const model = rv_world_model_params(rv_dreamer_of(l.dreamer)->model);
     assert_ok(rv_params_gradients(l.graph, model, b.critic, NULL, 0), "");
-    assert_ok(rv_params_gradients(l.graph, l.dreamer->actor_params, b.critic, NULL, 0), "");
-    assert_ok(rv_params_gradients(l.graph, l.dreamer->critic_params, b.actor, NULL, 0), "");
+    assert_ok(rv_params_gradients(l.graph, rv_dreamer_of(l.dreamer)->actor_params, b.critic, NULL, 0), "");
+    assert_ok(rv_params_gradients(l.graph, rv_dreamer_of(l.dreamer)->critic_params, b.actor, NULL, 0), "");
     assert_ok(rv_plan_create(l.graph, NULL, &plan), rv_plan_message(plan));
     assert_ok(rv_plan_run(plan), "");
-    rv_params *const sets[] = {model, l.dreamer->actor_params, l.dreamer->critic_params};
+    rv_params *const sets[] = {model, rv_dreamer_of(l.dreamer)->actor_params, rv_dreamer_of(l.dreamer)->critic_params};
     for (int s = 0; s < 3; s++) {
         rv_array *flat = rv_params_array(sets[s], RV_GRADIENT);
         for (int64_t i = 0; i < rv_array_cols(flat); i++) assert_true(memory_of(flat)[i] == 0);
@@ -223,8 +223,8 @@ static void test_returns(void **state) {
         float *to;
     } wanted[] = {{i.reward, reward},
                   {i.going_on, going_on},
-                  {rv_critic_forward(l.graph, &l.dreamer->slow, &i.latent, 1), value},
-                  {rv_critic_forward(l.graph, &l.dreamer->critic, &states, 1), guess},
+                  {rv_critic_forward(l.graph, &rv_dreamer_of(l.dreamer)->slow, &i.latent, 1), value},
+                  {rv_critic_forward(l.graph, &rv_dreamer_of(l.dreamer)->critic, &states, 1), guess},
                   {b.returns, returns},
                   {b.critic, &loss}};
     enum { WANTED = sizeof wanted / sizeof *wanted };
@@ -269,8 +269,8 @@ static void test_step_by_step(void **state) {
     rv_tensor noise = rv_random_state(l.graph, l.dreamer->train_noise), latent = rv_read(l.graph, l.start);
     rv_imagination i = imagine(&l);
     for (uint32_t t = 0; t < H; t++) {
-        rv_action a = rv_actor_sample(l.graph, &l.dreamer->actor, &latent, 1, noise, "imagine/action", t);
-        rv_gaussian next = rv_world_model_predict(l.graph, l.dreamer->model, latent, a.action).latent;
+        rv_action a = rv_actor_sample(l.graph, &rv_dreamer_of(l.dreamer)->actor, &latent, 1, noise, "imagine/action", t);
+        rv_gaussian next = rv_world_model_predict(l.graph, rv_dreamer_of(l.dreamer)->model, latent, a.action).latent;
         latent = rv_sample_normal(next.mean, next.logvar, noise, "imagine/latent", t).value;
     }
     rv_array *all = array_of(&l, (H + 1) * B, Z), *last = array_of(&l, B, Z);

@@ -3,16 +3,10 @@
  *     rv_env *env;
  *     rv_env_create("continuous_pendulum", 1, NULL, 0, &env);
  *     rv_dreamer_options options = rv_dreamer_recipe_find("default")->options;
- *     rv_dreamer *dreamer;
- *     rv_dreamer_create(device, env, &options, &dreamer);
- *     rv_dreamer_run(dreamer, options.steps);                      // acts and learns
- *
- *     rv_env *fresh;
- *     double returns[16];
- *     rv_env_create("continuous_pendulum", 16, NULL, 0, &fresh);
- *     rv_dreamer_evaluate(dreamer, fresh, 1000, 0, returns);       // seed 1000; 0: the policy's mode
- *     rv_env_destroy(fresh);
- *     rv_dreamer_destroy(dreamer);
+ *     rv_agent *agent;
+ *     rv_dreamer_create(device, env, &options, &agent);
+ *     rv_agent_run(agent, options.steps);                          // acts and learns; agent.h has the rest
+ *     rv_agent_destroy(agent);
  *     rv_env_destroy(env);
  *
  * A variational autoencoder turns observations into latents z; dynamics, reward and continue model predict from
@@ -27,30 +21,21 @@
  * Three AdamW with clipped gradients: world model, actor, critic; none of the losses moves another's weights.
  *
  * The first `prefill` steps act at random; from what they gave the world model's normalisers are set, once, and then
- * stay: they are part of a checkpoint. After that every `update_every` steps bring `updates_each` updates: a function
- * of the steps counted and of nothing else. A step uploads what the environments gave, runs the act plan and reads the
- * actions, which is the only wait; an update is one plan. Neither allocates memory.
- *
- * NaN and infinity in an observation, a reward, an action, a loss or a gradient set the device's flag under a name;
- * from then on neither weights nor replay change and no checkpoint is written.
+ * stay: they are part of a checkpoint. After that every `update_every` steps bring `updates_each` updates.
  */
 #ifndef REVERIE_DREAMER_H
 #define REVERIE_DREAMER_H
 
 #include "reverie/actor.h"
+#include "reverie/agent.h"
 #include "reverie/critic.h"
-#include "reverie/plan.h"
 #include "reverie/random.h"
-#include "reverie/replay.h"
 #include "reverie/returns.h"
-#include "reverie/trainer.h"
 #include "reverie/world_model.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-typedef struct rv_dreamer rv_dreamer;
 
 /* How the actor learns what its actions bring. */
 typedef enum rv_dreamer_gradient {
@@ -95,58 +80,24 @@ typedef struct rv_dreamer_recipe {
 RV_API const rv_dreamer_recipe *rv_dreamer_recipe_find(const char *name);
 RV_API const rv_dreamer_recipe *rv_dreamer_recipe_list(int *count);
 
-/* Makes everything and resets the environments, which the caller keeps alive and leaves to the dreamer. options NULL:
- * the recipe "default". On failure *dreamer still holds the message and must be destroyed (NULL only when not even that
- * much memory was there). Errors: INVALID_ARGUMENT, TOO_LARGE, OUT_OF_MEMORY, and those of environments and plans. */
+/* Makes everything and resets the environments, which the caller keeps alive and leaves to the agent. options NULL: the
+ * recipe "default". On failure *agent still holds the message and must be destroyed (NULL only when not even that much
+ * memory was there). Errors: INVALID_ARGUMENT, TOO_LARGE, OUT_OF_MEMORY, and those of environments and plans. */
 RV_API rv_status rv_dreamer_create(rv_device *device, rv_env *env, const rv_dreamer_options *options,
-                                   rv_dreamer **dreamer);
-RV_API void rv_dreamer_destroy(rv_dreamer *dreamer); /* NULL is fine */
-RV_API const char *rv_dreamer_message(const rv_dreamer *dreamer);
-RV_API const rv_dreamer_options *rv_dreamer_options_get(const rv_dreamer *dreamer); /* defaults filled in */
+                                   rv_agent **agent);
 
 /* What its replay would take, bytes on the device, in `environments` of these spaces. Errors: as rv_replay_bytes. */
 RV_API rv_status rv_dreamer_replay_bytes(const rv_dreamer_options *options, const rv_env_spaces *spaces,
                                          int64_t environments, int64_t *bytes);
 
-/* Acts for `steps` more environment steps, counted over all environments and rounded up to whole rounds of them, with
- * the updates that are due in between. Errors: NON_FINITE, naming the value; WRONG_STATE (more than options.steps);
- * those of environments and plans. */
-RV_API rv_status rv_dreamer_run(rv_dreamer *dreamer, int64_t steps);
+/* In a checkpoint its weights are "model/…", "actor/…", "critic/…", "slow/…", "returns/…". */
 
-RV_API int64_t rv_dreamer_steps(const rv_dreamer *dreamer);    /* environment steps so far */
-RV_API int64_t rv_dreamer_updates(const rv_dreamer *dreamer);
-RV_API int64_t rv_dreamer_episodes(const rv_dreamer *dreamer); /* that ended */
+/* ---- parts, the agent's own; NULL where it is of another kind ----------------------------------------------------- */
 
-/* Means over the updates since the last call (at most the last 1024), then "return" and "length": means over the last
- * (up to) ten episodes that ended in training. NaN where there was no update or episode; what is left over has the name
- * "". Waits. Errors: NON_FINITE, naming the value. */
-enum { RV_DREAMER_METRICS = 16 };
-RV_API rv_status rv_dreamer_metrics(rv_dreamer *dreamer, rv_metric metrics[RV_DREAMER_METRICS]);
-
-/* Acts one episode in each of `env`'s environments, from `seed` on, learning nothing: returns [rv_env_count(env)], sums
- * of rewards. drawn 0: the policy's mode, 1: drawn actions (noise by `seed`). The training's state does not change.
- * Errors: SHAPE_MISMATCH (other spaces), NON_FINITE, WRONG_STATE (before the prefill's end; an episode longer than
- * 1e6 steps), OUT_OF_MEMORY, those of environments and plans. */
-RV_API rv_status rv_dreamer_evaluate(rv_dreamer *dreamer, rv_env *env, uint64_t seed, int drawn, double *returns);
-
-/* ---- checkpoint -------------------------------------------------------------------------------------------------- */
-
-/* Adds all of it: "model/…", "actor/…", "critic/…", "slow/…", "returns/…", "replay/…", "dreamer/…". */
-RV_API rv_status rv_dreamer_checkpoint(rv_dreamer *dreamer, rv_checkpoint *checkpoint);
-
-/* rv_checkpoint_save and _load of such a checkpoint, with the environments' states and the counters. A dreamer that was
- * loaded goes on to the bit. The errors of both, and of rv_env_load. */
-RV_API rv_status rv_dreamer_save(rv_dreamer *dreamer, rv_checkpoint *checkpoint, const char *path);
-RV_API rv_status rv_dreamer_load(rv_dreamer *dreamer, rv_checkpoint *checkpoint, const char *path);
-
-/* ---- parts ------------------------------------------------------------------------------------------------------- */
-
-RV_API rv_world_model *rv_dreamer_model(rv_dreamer *dreamer);
-RV_API rv_params *rv_dreamer_actor_params(rv_dreamer *dreamer);
-RV_API rv_params *rv_dreamer_critic_params(rv_dreamer *dreamer);
-RV_API rv_replay *rv_dreamer_replay(rv_dreamer *dreamer);
-RV_API rv_plan *rv_dreamer_train_plan(rv_dreamer *dreamer);
-RV_API rv_plan *rv_dreamer_act_plan(rv_dreamer *dreamer);
+RV_API const rv_dreamer_options *rv_dreamer_options_get(rv_agent *agent); /* defaults filled in */
+RV_API rv_world_model *rv_dreamer_model(rv_agent *agent);
+RV_API rv_params *rv_dreamer_actor_params(rv_agent *agent);
+RV_API rv_params *rv_dreamer_critic_params(rv_agent *agent);
 
 /* Imagined trajectories from latents [B, Z], time-major: row t * B + b is step t of trajectory b. `noise` is
  * rv_random_state; drawn under "imagine/action" and "imagine/latent". */
@@ -156,16 +107,16 @@ typedef struct rv_imagination {
     rv_tensor log_prob, entropy;   /* [H B, 1] of the actions */
     rv_tensor reward, going_on;    /* [H B, 1]: for the action; gamma times the probability of going on after it */
 } rv_imagination;
-RV_API rv_imagination rv_dreamer_imagine(rv_graph *graph, rv_dreamer *dreamer, rv_tensor latent, int64_t horizon,
+RV_API rv_imagination rv_dreamer_imagine(rv_graph *graph, rv_agent *agent, rv_tensor latent, int64_t horizon,
                                          rv_tensor noise);
 
 /* Losses of actor and critic on them, [1, 1] each, and the returns [B, H] they are made of. scale [1, 1] is S;
- * RV_NONE: the dreamer's own, whose moving average then takes these returns in. */
+ * RV_NONE: the agent's own, whose moving average then takes these returns in. */
 typedef struct rv_dreamer_behaviour {
     rv_tensor actor, critic, returns;
     rv_tensor entropy; /* [1, 1], mean */
 } rv_dreamer_behaviour;
-RV_API rv_dreamer_behaviour rv_dreamer_behaviour_loss(rv_graph *graph, rv_dreamer *dreamer, rv_imagination imagined,
+RV_API rv_dreamer_behaviour rv_dreamer_behaviour_loss(rv_graph *graph, rv_agent *agent, rv_imagination imagined,
                                                       rv_tensor scale);
 
 #ifdef __cplusplus
