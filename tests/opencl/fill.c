@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-cl_int clEnqueueFillBuffer(cl_command_queue queue, cl_mem memory, const void *pattern, size_t width, size_t offset, size_t bytes,
-                           cl_uint waits, const cl_event *wait, cl_event *event) {
+__attribute__((visibility("default"))) cl_int clEnqueueFillBuffer(cl_command_queue queue, cl_mem memory, const void *pattern, size_t width,
+                                                                  size_t offset, size_t bytes, cl_uint waits, const cl_event *wait,
+                                                                  cl_event *event) {
     char *data = malloc(bytes);
     if (!data) return CL_OUT_OF_HOST_MEMORY;
     for (size_t i = 0; i + width <= bytes; i += width) memcpy(data + i, pattern, width);
