@@ -8,7 +8,7 @@ static void set_default(int64_t *value, int64_t block, int64_t plain, rv_core co
     if (*value == 0) *value = core == RV_CORE_BLOCK_GRU ? block : plain;
 }
 
-static rv_rssm_options with_defaults(const rv_rssm_options *given) {
+rv_rssm_options rv_rssm_defaults(const rv_rssm_options *given) {
     rv_rssm_options o = {0};
     if (given) memcpy(&o, given, given->size < sizeof o ? given->size : sizeof o);
     const bool plain = o.core == RV_CORE_GRU;
@@ -108,7 +108,7 @@ static const char *mistake_of(const rv_rssm_options *o) {
 }
 
 rv_rssm rv_rssm_add(rv_params *params, const char *prefix, const rv_rssm_options *options) {
-    rv_rssm rssm = {.params = params, .options = with_defaults(options)};
+    rv_rssm rssm = {.params = params, .options = rv_rssm_defaults(options)};
     const rv_rssm_options *o = &rssm.options;
     builder b = {.params = params, .prefix = prefix ? prefix : "", .options = o};
     const char *mistake = mistake_of(o);

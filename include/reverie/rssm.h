@@ -68,6 +68,9 @@ typedef struct rv_rssm {
  * docs/audit.md. Mistakes are kept by the set: rv_params_commit answers with them. */
 RV_API rv_rssm rv_rssm_add(rv_params *params, const char *prefix, const rv_rssm_options *options);
 
+/* The options with defaults filled in. NULL: the defaults alone. */
+RV_API rv_rssm_options rv_rssm_defaults(const rv_rssm_options *options);
+
 /* Columns of z. */
 RV_API int64_t rv_rssm_stoch_size(const rv_rssm *rssm);
 
