@@ -116,44 +116,42 @@ static void training_follows_the_cpu(void **state) {
 
 /* ---- dispatches of single ops ----------------------------------------------------------------------------------- */
 
-static int64_t dispatches_of(rv_device *device, const rv_case_list *cases, const char *name, rv_case_mode mode) {
-    for (int i = 0; i < cases->count; i++) {
-        if (strcmp(cases->items[i].name, name) != 0) continue;
-        rv_case_run run;
-        rv_plan_report report = {.size = sizeof report};
-        assert_ok(rv_case_open(&run, device, &cases->items[i], mode, NULL), run.message);
-        assert_ok(rv_plan_report_get(run.plan, &report), "");
-        rv_case_close(&run);
-        return report.dispatches;
-    }
-    fail_msg("no case %s", name);
-    return 0;
+static int64_t dispatches_of(rv_device *device, const rv_case *item, rv_case_mode mode) {
+    rv_case_run run;
+    rv_plan_report report = {.size = sizeof report};
+    assert_ok(rv_case_open(&run, device, item, mode, NULL), run.message);
+    assert_ok(rv_plan_report_get(run.plan, &report), "");
+    rv_case_close(&run);
+    return report.dispatches;
 }
 
+/* Every case of the table whose name begins so, at any shape. */
 static void fused_ops_are_few_dispatches(void **state) {
     static const struct {
         const char *name;
-        int64_t forward, gradient; /* of forward and backward together; 0: not asked */
-    } budgets[] = {
-        {"gru_cell/b7_i33_h65", 1, 1 + 4}, /* one more than elsewhere: its two products are tiled differently */
-        {"gru_cell/b1_i1_h1", 1, 1 + 3},
-        {"gru_cell/b64_i128_h256", 1, 1 + 3},
-        {"sample_normal/all/r7_c33", 1, 0},
-        {"sample_normal/all/r65_c32", 1, 0},
-    };
+        int64_t forward, gradient; /* of forward and backward together */
+    } budgets[] = {{"gru_cell/", 1, 1 + 3}, {"sample_normal/", 1, 1}}; /* sample_normal draws again instead of going forward */
     rv_device *device = open_device(state);
     rv_case_list *cases = rv_cases_create();
     assert_non_null(cases);
-    int over = 0;
-    for (size_t i = 0; i < sizeof budgets / sizeof *budgets; i++) {
-        const int64_t forward = dispatches_of(device, cases, budgets[i].name, RV_CASE_FORWARD);
-        const int64_t gradient = budgets[i].gradient ? dispatches_of(device, cases, budgets[i].name, RV_CASE_GRADIENT) : 0;
-        print_message("%s: %d dispatches, with gradient %d\n", budgets[i].name, (int)forward, (int)gradient);
-        over += forward > budgets[i].forward || gradient > budgets[i].gradient;
+    for (size_t b = 0; b < sizeof budgets / sizeof *budgets; b++) {
+        int64_t checked = 0, over = 0, most = 0;
+        for (int i = 0; i < cases->count; i++) {
+            const rv_case *item = &cases->items[i];
+            if (strncmp(item->name, budgets[b].name, strlen(budgets[b].name)) != 0) continue;
+            const int64_t forward = dispatches_of(device, item, RV_CASE_FORWARD), gradient = dispatches_of(device, item, RV_CASE_GRADIENT);
+            checked++;
+            most = gradient > most ? gradient : most;
+            if (forward <= budgets[b].forward && gradient <= budgets[b].gradient) continue;
+            print_error("%s: %d dispatches, with gradient %d\n", item->name, (int)forward, (int)gradient);
+            over++;
+        }
+        print_message("%s: %d shapes, at most %d dispatches with gradient\n", budgets[b].name, (int)checked, (int)most);
+        assert_in_range(checked, 10, cases->count);
+        assert_int_equal(over, 0);
     }
     rv_cases_destroy(cases);
     rv_device_close(device);
-    assert_int_equal(over, 0);
 }
 
 int main(int argc, char **argv) {

@@ -44,6 +44,21 @@ void rv_gpu_product_grid(const rv_gpu *gpu, rv_gpu_stage *stage, int64_t rows, i
     rv_gpu_grid_tiles(stage, tiles[best].size, tiles[best].size);
 }
 
+static int weights_tile(rv_gpu_function function) {
+    int t = 0;
+    while (t < TILES && tiles[t].weights != function) t++;
+    return t;
+}
+
+bool rv_gpu_is_weights(const rv_gpu_stage *stage) { return weights_tile(stage->function) < TILES; }
+
+void rv_gpu_weights_like(rv_gpu_stage *stage, const rv_gpu_stage *other) {
+    const int t = weights_tile(other->function);
+    stage->function = other->function;
+    if (stage->cols > 0) stage->cols = tiled_cols(stage, 0, tiles[t].size);
+    rv_gpu_grid_tiles(stage, tiles[t].size, tiles[t].size);
+}
+
 /* ---- stages ------------------------------------------------------------------------------------------------------ */
 
 rv_gpu_stage *rv_gpu_product_add(rv_gpu_stages *stages, rv_gpu_product_kind kind, int64_t blocks, int64_t cols) {
@@ -111,12 +126,12 @@ RV_GPU_LOWERING(block_linear_backward) {
 
 /* ---- the weights' gradients -------------------------------------------------------------------------------------- */
 
-/* Rows that one piece of the sum takes; the whole sum where its tiles alone keep a large device busy, or it is short.
- * By shapes alone: the bits are the same on devices of any size. */
+/* Rows that one piece of the sum takes; the whole sum where its tiles alone keep a large device busy, or it is so short
+ * that folding the pieces costs what they save. By shapes alone: the bits are the same on devices of any size. */
 static int64_t piece_rows(int64_t rows, int64_t inner, int64_t cols, int64_t blocks) {
-    const int64_t busy = 128, shortest = 512, tile = 64;
+    const int64_t busy = 128, shortest = 512, whole = 1024, tile = 64;
     const int64_t groups = most(pieces_of(inner, tile) * pieces_of(cols, tile) * blocks, 1);
-    const int64_t pieces = most(least(busy / groups, rows / shortest), 1);
+    const int64_t pieces = rows > whole ? most(least(busy / groups, rows / shortest), 1) : 1;
     return most(pieces_of(pieces_of(rows, pieces), tile) * tile, tile);
 }
 

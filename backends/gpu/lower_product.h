@@ -16,4 +16,8 @@ rv_gpu_stage *rv_gpu_product_add(rv_gpu_stages *stages, rv_gpu_product_kind kind
 /* Its function and its parts: `rows` rows of every block, `last` columns of a last block behind the others. */
 void rv_gpu_product_grid(const rv_gpu *gpu, rv_gpu_stage *stage, int64_t rows, int64_t last, rv_gpu_product_form form);
 
+/* A weights' gradient in tiles; and with tiles of another one's size, the bits are the same. */
+bool rv_gpu_is_weights(const rv_gpu_stage *stage);
+void rv_gpu_weights_like(rv_gpu_stage *stage, const rv_gpu_stage *other);
+
 #endif

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backends/gpu/lower.h"
+#include "backends/gpu/lower_product.h"
 
 /* Launches of one dispatch. */
 enum { MAX_CALLS = 256 };
@@ -200,6 +200,17 @@ static rv_status side_by_side(rv_merged *merged, const rv_gpu_stage *stage, size
     return merged->gpu->services->fail(merged->error, RV_TOO_LARGE, "%s: more than 2^31 - 1 rows, columns or parts, or no memory", launch->label);
 }
 
+/* All weights' gradients of a level in tiles of one size, that of the first: they are one function then. */
+static void take_one_tile(rv_merged *merged, int64_t count, int level) {
+    const rv_gpu_stage *first = NULL;
+    for (int64_t i = 0; i < count; i++) {
+        rv_gpu_stage *stage = &merged->stages[i].stage[level];
+        if (level >= merged->stages[i].count || !rv_gpu_is_weights(stage)) continue;
+        if (first) rv_gpu_weights_like(stage, first);
+        else first = stage;
+    }
+}
+
 /* Independent launches: all their first stages at once, then all second ones. [first, last) has at most MAX_CALLS. */
 static rv_status lower_together(rv_merged *merged, const rv_launch *launches, int64_t first, int64_t last) {
     size_t scratch = 0, base[MAX_CALLS];
@@ -214,6 +225,7 @@ static rv_status lower_together(rv_merged *merged, const rv_launch *launches, in
     }
     if (scratch > merged->plan->scratch_bytes) merged->plan->scratch_bytes = scratch;
     for (int level = 0; level < most && status == RV_OK; level++) {
+        if (merged->gpu->no_barrier_branches) take_one_tile(merged, last - first, level);
         start(merged);
         for (int f = 0; f < RV_GPU_FUNCTIONS; f++) { /* neighbours by function */
             for (int64_t i = first; i < last && status == RV_OK; i++) {
