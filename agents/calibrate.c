@@ -105,9 +105,10 @@ static void decide(calibration *c, const rv_rollout *means, const rv_rollout *dr
 }
 
 static rv_status roll(calibration *c, rv_rollout *rollout, int64_t samples, bool sampled) {
-    rv_status status = rv_rollout_make(rollout, c->model, c->starts * samples, c->options.horizon, sampled, c->options.seed);
+    const rv_predictor predictor = {.world = c->model, .context = 1};
+    rv_status status = rv_rollout_make(rollout, &predictor, c->starts * samples, c->options.horizon, sampled, c->options.seed);
     if (status != RV_OK) return status;
-    rv_evaluator_fill(&c->data, c->start, rollout->rows, samples, c->options.horizon, rollout->observation, rollout->action);
+    rv_evaluator_fill(&c->data, c->start, samples, rollout);
     return rv_rollout_run(rollout);
 }
 

@@ -44,20 +44,23 @@ static void add_steps(const rv_evaluator *e, int64_t first, int64_t count, const
         s->reward += reward;
         s->reward_square += reward * reward;
         s->reward_error += error * error;
+        e->out->step_reward[first + i] = rollout->reward[i];
     }
 }
 
 static rv_status one_step(rv_evaluator *e) {
-    const int64_t o = e->held.observation_size, a = e->held.action_size, n = e->held.steps, rows = n < 512 ? n : 512;
+    enum { ROWS = 512 };
+    const int64_t o = e->held.observation_size, n = e->held.steps, rows = n < ROWS ? n : ROWS;
+    int64_t start[ROWS];
     rv_rollout rollout;
     double *memory = calloc((size_t)o, 3 * sizeof *memory);
     if (!memory) return fail(e->out, RV_OUT_OF_MEMORY, "no memory");
     sums s = {memory, memory + o, memory + 2 * o, 0.0, 0.0, 0.0};
-    rv_status status = rv_rollout_make(&rollout, e->model, rows, 1, false, 0);
+    rv_status status = rv_rollout_make(&rollout, &e->model, rows, 1, false, 0);
     for (int64_t first = 0; status == RV_OK && first < n; first += rows) {
         int64_t count = n - first < rows ? n - first : rows;
-        memcpy(rollout.observation, e->held.observation + first * o, (size_t)(count * o) * sizeof(float));
-        memcpy(rollout.action, e->held.action + first * a, (size_t)(count * a) * sizeof(float));
+        for (int64_t i = 0; i < rows; i++) start[i] = first + (i < count ? i : count - 1);
+        rv_evaluator_fill(&e->held, start, 1, &rollout);
         status = rv_rollout_run(&rollout);
         if (status == RV_OK) add_steps(e, first, count, &rollout, &s);
     }
@@ -93,6 +96,19 @@ static void baselines(const rv_evaluator *e, const rv_linear_fit *fit, double *s
         e->out->repeat_rmse[i] = sqrt(e->out->repeat_rmse[i] / (double)starts);
         e->out->linear_rmse[i] = sqrt(e->out->linear_rmse[i] / (double)starts);
     }
+}
+
+static rv_status reward_baseline(rv_evaluator *e) {
+    rv_linear_fit fit;
+    double sum = 0.0, reward;
+    rv_status status = rv_reward_fit_make(e->train, &fit);
+    for (int64_t t = 0; t < e->held.steps && status == RV_OK; t++) {
+        rv_linear_fit_predict(&fit, e->held.observation + t * fit.observation_size, e->held.action + t * fit.action_size, &reward);
+        sum += (reward - (double)e->held.reward[t]) * (reward - (double)e->held.reward[t]);
+    }
+    e->out->memoryless_reward_rmse = sqrt(sum / (double)e->held.steps);
+    rv_linear_fit_release(&fit);
+    return status == RV_OK ? RV_OK : fail(e->out, status, "regression of the reward: no memory");
 }
 
 static rv_status linear_baseline(rv_evaluator *e) {
@@ -146,9 +162,9 @@ static void keep_first_start(rv_evaluator *e, const rv_rollout *rollout) {
 
 static rv_status open_loop(rv_evaluator *e) {
     rv_rollout rollout;
-    rv_status status = rv_rollout_make(&rollout, e->model, e->out->starts, e->options.horizon, false, 0);
+    rv_status status = rv_rollout_make(&rollout, &e->model, e->out->starts, e->options.horizon, false, 0);
     if (status == RV_OK) {
-        rv_evaluator_fill(&e->held, e->start, e->out->starts, 1, e->options.horizon, rollout.observation, rollout.action);
+        rv_evaluator_fill(&e->held, e->start, 1, &rollout);
         status = rv_rollout_run(&rollout);
     }
     if (status == RV_OK) {
@@ -209,11 +225,11 @@ static rv_status uncertainty(rv_evaluator *e) {
     rv_rollout rollout;
     float *sorted = calloc((size_t)samples, sizeof *sorted);
     int64_t *some = calloc((size_t)bands, sizeof *some);
-    rv_status status = rv_rollout_make(&rollout, e->model, bands * samples, e->options.horizon, true, e->options.seed);
+    rv_status status = rv_rollout_make(&rollout, &e->model, bands * samples, e->options.horizon, true, e->options.seed);
     if (!sorted || !some) status = RV_OUT_OF_MEMORY;
     if (status == RV_OK) {
         for (int64_t i = 0; i < bands; i++) some[i] = e->start[i * e->out->starts / bands];
-        rv_evaluator_fill(&e->held, some, bands * samples, samples, e->options.horizon, rollout.observation, rollout.action);
+        rv_evaluator_fill(&e->held, some, samples, &rollout);
         status = rv_rollout_run(&rollout);
     }
     if (status == RV_OK) count_inside(e, &rollout, bands, sorted);
@@ -229,7 +245,7 @@ static bool make_list(double **list, int64_t rows, int64_t cols) {
     return *list != NULL;
 }
 
-static bool allocate(rv_evaluation *out, int64_t o, int64_t a, int64_t horizon) {
+static bool allocate(rv_evaluation *out, int64_t o, int64_t a, int64_t horizon, int64_t steps) {
     double **const rows[] = {&out->model_rmse, &out->repeat_rmse, &out->linear_rmse, &out->truth_deviation, &out->open_loop_r2,
                              &out->truth,      &out->mean,        &out->low,         &out->high};
     double **const columns[] = {&out->model_error, &out->repeat_error, &out->linear_error, &out->open_loop_reward_rmse,
@@ -239,7 +255,8 @@ static bool allocate(rv_evaluation *out, int64_t o, int64_t a, int64_t horizon) 
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) ok = make_list(columns[i], horizon, 1) && ok;
     ok = make_list(&out->change_r2, 1, o) && ok;
     out->action = calloc((size_t)horizon, (size_t)a * sizeof(float));
-    return ok && out->action;
+    out->step_reward = calloc((size_t)steps, sizeof(float));
+    return ok && out->action && out->step_reward;
 }
 
 void rv_evaluation_destroy(rv_evaluation *evaluation) {
@@ -250,7 +267,13 @@ void rv_evaluation_destroy(rv_evaluation *evaluation) {
                              evaluation->truth,        evaluation->mean,         evaluation->low,          evaluation->high};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) free(lists[i]);
     free(evaluation->action);
+    free(evaluation->step_reward);
     free(evaluation);
+}
+
+/* Of sequences fewer: each is a context too. */
+static int64_t default_bands(const rv_predictor *model) {
+    return model->sequence ? 8 : rv_world_model_stretch(model->world) ? 96 : 24;
 }
 
 static rv_status take_options(rv_evaluator *e, const rv_evaluate_options *options) {
@@ -259,21 +282,23 @@ static rv_status take_options(rv_evaluator *e, const rv_evaluate_options *option
     rv_evaluate_options *o = &e->options;
     if (o->horizon == 0) o->horizon = 50;
     if (o->starts == 0) o->starts = 256;
-    if (o->bands == 0) o->bands = rv_world_model_stretch(e->model) ? 96 : 24;
+    if (o->bands == 0) o->bands = default_bands(&e->model);
     if (o->samples == 0) o->samples = 64;
+    if (o->context == 0) o->context = 16;
     const int64_t limit = 1 << 20;
-    if (o->horizon < 1 || o->horizon > limit || o->starts < 1 || o->starts > limit || o->bands < 1 || o->samples < 2 ||
+    if (e->model.sequence) e->model.context = o->context;
+    if (o->context < 1 || o->context > limit || o->horizon < 1 || o->horizon > limit || o->starts < 1 || o->starts > limit || o->bands < 1 || o->samples < 2 ||
         o->samples > limit || o->bands > limit) {
-        return fail(e->out, RV_INVALID_ARGUMENT, "horizon, starts, bands or samples out of range");
+        return fail(e->out, RV_INVALID_ARGUMENT, "horizon, starts, bands, samples or context out of range");
     }
     return RV_OK;
 }
 
 static rv_status check_data(rv_evaluator *e) {
-    const rv_world_model_options *m = rv_world_model_options_get(e->model);
+    const int64_t o = rv_predictor_observation_size(&e->model), a = rv_predictor_action_size(&e->model);
     const rv_transitions *const data[] = {e->train, &e->held};
     for (int i = 0; i < 2; i++) {
-        if (data[i]->observation_size != m->observation_size || data[i]->action_size != m->action_size) {
+        if (data[i]->observation_size != o || data[i]->action_size != a) {
             return fail(e->out, RV_SHAPE_MISMATCH, "the data has other sizes than the model");
         }
         if (data[i]->steps < 1) return fail(e->out, RV_INVALID_ARGUMENT, i ? "no held-out data" : "no training data");
@@ -288,7 +313,7 @@ static rv_status evaluate(rv_evaluator *e, const rv_dataset *held_out, const rv_
     e->out->observation_size = e->held.observation_size;
     e->out->horizon = e->options.horizon;
     e->start = rv_evaluator_pick_starts(held_out, e->options.horizon, e->options.starts, &e->out->starts);
-    if (!e->start || !allocate(e->out, e->held.observation_size, e->held.action_size, e->options.horizon)) {
+    if (!e->start || !allocate(e->out, e->held.observation_size, e->held.action_size, e->options.horizon, e->held.steps)) {
         return fail(e->out, RV_OUT_OF_MEMORY, "no memory");
     }
     if (e->out->starts == 0) {
@@ -299,19 +324,32 @@ static rv_status evaluate(rv_evaluator *e, const rv_dataset *held_out, const rv_
     status = one_step(e);
     if (status == RV_OK) status = open_loop(e);
     if (status == RV_OK) status = linear_baseline(e);
+    if (status == RV_OK) status = reward_baseline(e);
     if (status == RV_OK) pool_errors(e);
     if (status == RV_OK) status = uncertainty(e);
     return status;
 }
 
-rv_status rv_evaluate_world_model(rv_world_model *model, const rv_transitions *train, const rv_dataset *held_out,
-                                  const rv_evaluate_options *options, rv_evaluation **evaluation) {
+static rv_status evaluate_predictor(rv_predictor model, const rv_transitions *train, const rv_dataset *held_out,
+                                    const rv_evaluate_options *options, rv_evaluation **evaluation) {
     if (!evaluation) return RV_INVALID_ARGUMENT;
     *evaluation = calloc(1, sizeof **evaluation);
     if (!*evaluation) return RV_OUT_OF_MEMORY;
-    if (!model || !train || !held_out) return fail(*evaluation, RV_INVALID_ARGUMENT, "a model, training data and held-out data are needed");
+    if ((!model.world && !model.sequence) || !train || !held_out) {
+        return fail(*evaluation, RV_INVALID_ARGUMENT, "a model, training data and held-out data are needed");
+    }
     rv_evaluator e = {.model = model, .train = train, .held = rv_dataset_transitions(held_out), .out = *evaluation};
     rv_status status = evaluate(&e, held_out, options);
     free(e.start);
     return status;
+}
+
+rv_status rv_evaluate_world_model(rv_world_model *model, const rv_transitions *train, const rv_dataset *held_out,
+                                  const rv_evaluate_options *options, rv_evaluation **evaluation) {
+    return evaluate_predictor((rv_predictor){.world = model, .context = 1}, train, held_out, options, evaluation);
+}
+
+rv_status rv_evaluate_sequence_model(rv_sequence_model *model, const rv_transitions *train, const rv_dataset *held_out,
+                                     const rv_evaluate_options *options, rv_evaluation **evaluation) {
+    return evaluate_predictor((rv_predictor){.sequence = model}, train, held_out, options, evaluation);
 }

@@ -22,14 +22,33 @@ const float *rv_evaluator_truth(const rv_transitions *held, int64_t start, int64
     return k == 0 ? held->observation + start * o : held->next_observation + (start + k - 1) * o;
 }
 
-void rv_evaluator_fill(const rv_transitions *held, const int64_t *starts, int64_t rows, int64_t samples, int64_t horizon,
-                       float *observation, float *action) {
-    const int64_t o = held->observation_size, a = held->action_size;
+/* Row r's context, from the start backwards; the action of the last of it leads into the horizon. */
+static void fill_context(const rv_transitions *held, int64_t start, int64_t r, rv_rollout *rollout) {
+    const int64_t o = held->observation_size, a = held->action_size, rows = rollout->rows;
+    bool outside = false;
+    for (int64_t t = rollout->context - 1, step = start; t >= 0; t--, step--) {
+        float *observation = rollout->observation + (t * rows + r) * o;
+        outside = outside || step < 0;
+        rollout->is_first[t * rows + r] = outside || held->first[step] ? 1.0f : 0.0f;
+        if (outside) memset(observation, 0, (size_t)o * sizeof *observation);
+        else memcpy(observation, held->observation + step * o, (size_t)o * sizeof *observation);
+        if (t < rollout->context - 1) {
+            float *action = rollout->action + (t * rows + r) * a;
+            if (outside) memset(action, 0, (size_t)a * sizeof *action);
+            else memcpy(action, held->action + step * a, (size_t)a * sizeof *action);
+        }
+        outside = outside || held->first[step];
+    }
+}
+
+void rv_evaluator_fill(const rv_transitions *held, const int64_t *starts, int64_t samples, rv_rollout *rollout) {
+    const int64_t a = held->action_size, rows = rollout->rows;
     for (int64_t r = 0; r < rows; r++) {
         const int64_t start = starts[r / samples];
-        memcpy(observation + r * o, rv_evaluator_truth(held, start, 0), (size_t)o * sizeof(float));
-        for (int64_t t = 0; t < horizon; t++) {
-            memcpy(action + (t * rows + r) * a, held->action + (start + t) * a, (size_t)a * sizeof(float));
+        fill_context(held, start, r, rollout);
+        for (int64_t t = 0; t < rollout->horizon; t++) {
+            memcpy(rollout->action + ((rollout->context - 1 + t) * rows + r) * a, held->action + (start + t) * a,
+                   (size_t)a * sizeof(float));
         }
     }
 }

@@ -4,10 +4,11 @@
 
 #include <stdbool.h>
 
+#include "agents/rollout.h"
 #include "reverie/evaluate.h"
 
 typedef struct rv_evaluator {
-    rv_world_model *model;
+    rv_predictor model;
     rv_evaluate_options options;
     const rv_transitions *train;
     rv_transitions held;  /* out */
@@ -21,9 +22,9 @@ int64_t *rv_evaluator_pick_starts(const rv_dataset *held_out, int64_t horizon, i
 /* The truth k steps after a start: what the k-th step from it led to; k = 0 is the start itself. */
 const float *rv_evaluator_truth(const rv_transitions *held, int64_t start, int64_t k);
 
-/* Inputs of a rollout: row r begins at start[r / samples]; actions are [horizon, rows, A]. */
-void rv_evaluator_fill(const rv_transitions *held, const int64_t *start, int64_t rows, int64_t samples, int64_t horizon,
-                       float *observation, float *action);
+/* Inputs of a rollout: row r begins at start[r / samples], with the steps before it in its episode as context. What
+ * would lie before the episode is zeros, and the episode begins anew after it. */
+void rv_evaluator_fill(const rv_transitions *held, const int64_t *start, int64_t samples, rv_rollout *rollout);
 
 /* For qsort over floats; the q-quantile of sorted ones with linear interpolation, as numpy has it. */
 int rv_ascending(const void *a, const void *b);

@@ -7,6 +7,24 @@
 
 #include "reverie/evaluate.h"
 
+/* ---- what predicts ---------------------------------------------------------------------------------------------- */
+
+rv_device *rv_predictor_device(const rv_predictor *p) {
+    return p->sequence ? rv_sequence_model_device(p->sequence) : rv_world_model_device(p->world);
+}
+
+int64_t rv_predictor_observation_size(const rv_predictor *p) {
+    return p->sequence ? rv_sequence_model_options_get(p->sequence)->observation_size
+                       : rv_world_model_options_get(p->world)->observation_size;
+}
+
+int64_t rv_predictor_action_size(const rv_predictor *p) {
+    return p->sequence ? rv_sequence_model_options_get(p->sequence)->action_size
+                       : rv_world_model_options_get(p->world)->action_size;
+}
+
+/* ---- a rollout ---------------------------------------------------------------------------------------------------- */
+
 static rv_status fail(rv_rollout *r, rv_status status, const char *text) {
     snprintf(r->message, sizeof r->message, "rollout: %.200s", text);
     return status;
@@ -19,8 +37,9 @@ static rv_status make_arrays(rv_rollout *r, rv_device *device, int64_t o, int64_
         int64_t rows, cols;
         const char *name;
     } wanted[] = {
-        {&r->device_observation, &r->observation, r->rows, o, "rollout/observation"},
-        {&r->device_action, &r->action, r->horizon * r->rows, a, "rollout/action"},
+        {&r->device_observation, &r->observation, r->context * r->rows, o, "rollout/observation"},
+        {&r->device_first, &r->is_first, r->context * r->rows, 1, "rollout/is_first"},
+        {&r->device_action, &r->action, (r->context - 1 + r->horizon) * r->rows, a, "rollout/action"},
         {&r->device_predicted, &r->predicted, r->horizon * r->rows, o, "rollout/predicted"},
         {&r->device_reward, &r->reward, r->horizon * r->rows, 1, "rollout/reward"},
     };
@@ -33,7 +52,7 @@ static rv_status make_arrays(rv_rollout *r, rv_device *device, int64_t o, int64_
     return RV_OK;
 }
 
-static rv_status record(rv_rollout *r, rv_graph *graph, rv_world_model *model, int64_t o, int64_t a) {
+static rv_status record_world(rv_rollout *r, rv_graph *graph, rv_world_model *model, int64_t o, int64_t a) {
     rv_tensor *tensors = calloc((size_t)r->horizon, 3 * sizeof *tensors);
     if (!tensors) return fail(r, RV_OUT_OF_MEMORY, "no memory");
     rv_tensor *actions = tensors, *observations = tensors + r->horizon, *rewards = observations + r->horizon;
@@ -48,11 +67,35 @@ static rv_status record(rv_rollout *r, rv_graph *graph, rv_world_model *model, i
     return RV_OK;
 }
 
-static rv_status make_plan(rv_rollout *r, rv_world_model *model, int64_t o, int64_t a) {
+static rv_status record_sequence(rv_rollout *r, rv_graph *graph, rv_sequence_model *model, int64_t a) {
+    const int64_t before = (r->context - 1) * r->rows;
+    rv_rssm_noise seen = {0}, imagined = {0};
+    if (r->random) {
+        rv_tensor state = rv_random_state(graph, r->random);
+        seen = (rv_rssm_noise){.state = state, .name = "rollout/posterior"};
+        imagined = (rv_rssm_noise){.state = state, .name = "rollout/prior"};
+    }
+    rv_sequence_batch context = {.steps = r->context,
+                                 .observation = rv_read(graph, r->device_observation),
+                                 .action = rv_read_part(graph, r->device_action, 0, r->context * r->rows, a),
+                                 .is_first = rv_read(graph, r->device_first)};
+    rv_tensor actions = rv_read_part(graph, r->device_action, before * a, r->horizon * r->rows, a);
+    rv_sequence_step next = rv_sequence_model_open_loop(graph, model, &context, actions, r->horizon, seen, imagined);
+    rv_store(r->device_predicted, next.observation);
+    rv_store(r->device_reward, next.reward);
+    return RV_OK;
+}
+
+static rv_status record(rv_rollout *r, rv_graph *graph, const rv_predictor *p) {
+    const int64_t o = rv_predictor_observation_size(p), a = rv_predictor_action_size(p);
+    return p->sequence ? record_sequence(r, graph, p->sequence, a) : record_world(r, graph, p->world, o, a);
+}
+
+static rv_status make_plan(rv_rollout *r, const rv_predictor *p) {
     rv_graph *graph;
-    rv_status status = rv_graph_create(rv_world_model_device(model), &graph);
+    rv_status status = rv_graph_create(rv_predictor_device(p), &graph);
     if (status != RV_OK) fail(r, status, rv_status_text(status));
-    if (status == RV_OK) status = record(r, graph, model, o, a);
+    if (status == RV_OK) status = record(r, graph, p);
     if (status == RV_OK) {
         status = rv_plan_create(graph, NULL, &r->plan);
         if (status != RV_OK) fail(r, status, rv_plan_message(r->plan));
@@ -61,21 +104,24 @@ static rv_status make_plan(rv_rollout *r, rv_world_model *model, int64_t o, int6
     return status;
 }
 
-rv_status rv_rollout_make(rv_rollout *r, rv_world_model *model, int64_t rows, int64_t horizon, bool sampled, uint64_t seed) {
-    rv_device *device = rv_world_model_device(model);
-    const rv_world_model_options *sizes = rv_world_model_options_get(model);
-    *r = (rv_rollout){.rows = rows, .horizon = horizon};
-    rv_status status = make_arrays(r, device, sizes->observation_size, sizes->action_size);
+rv_status rv_rollout_make(rv_rollout *r, const rv_predictor *p, int64_t rows, int64_t horizon, bool sampled,
+                          uint64_t seed) {
+    rv_device *device = rv_predictor_device(p);
+    *r = (rv_rollout){.rows = rows, .context = p->context, .horizon = horizon};
+    rv_status status = make_arrays(r, device, rv_predictor_observation_size(p), rv_predictor_action_size(p));
     if (status == RV_OK && sampled) {
         status = rv_random_create(device, seed, &r->random);
         if (status != RV_OK) fail(r, status, rv_status_text(status));
     }
-    return status == RV_OK ? make_plan(r, model, sizes->observation_size, sizes->action_size) : status;
+    return status == RV_OK ? make_plan(r, p) : status;
 }
 
 rv_status rv_rollout_run(rv_rollout *r) {
-    rv_status status = rv_array_write(r->device_observation, 0, r->rows, r->observation);
-    if (status == RV_OK) status = rv_array_write(r->device_action, 0, r->horizon * r->rows, r->action);
+    rv_status status = rv_array_write(r->device_observation, 0, r->context * r->rows, r->observation);
+    if (status == RV_OK) status = rv_array_write(r->device_first, 0, r->context * r->rows, r->is_first);
+    if (status == RV_OK) {
+        status = rv_array_write(r->device_action, 0, (r->context - 1 + r->horizon) * r->rows, r->action);
+    }
     if (status != RV_OK) return fail(r, status, "writing its inputs failed");
     status = rv_plan_run(r->plan);
     if (status != RV_OK) return fail(r, status, rv_plan_message(r->plan));
@@ -88,10 +134,12 @@ void rv_rollout_release(rv_rollout *r) {
     rv_plan_destroy(r->plan);
     rv_random_destroy(r->random);
     rv_array_destroy(r->device_observation);
+    rv_array_destroy(r->device_first);
     rv_array_destroy(r->device_action);
     rv_array_destroy(r->device_predicted);
     rv_array_destroy(r->device_reward);
     free(r->observation);
+    free(r->is_first);
     free(r->action);
     free(r->predicted);
     free(r->reward);

@@ -3,25 +3,21 @@
 #include <string.h>
 
 #include "experiments/config_file.h"
-#include "experiments/dreamer_job.h"
+#include "experiments/jobs.h"
 #include "experiments/program.h"
-#include "experiments/world_model_job.h"
-
-/* What can be trained, and the keys of each. */
-static const struct {
-    const char *name;
-    const option_schema *schema;
-    const char *once;
-} jobs[] = {{"world_model", &world_model_schema, world_model_once}, {"dreamer", &dreamer_schema, dreamer_once}};
 
 static void print_help(void) {
+    int count;
+    const job *list = job_list(&count);
     puts("Usage: reverie config [--job=JOB] [--name=CONFIG]\n       reverie config [--job=JOB] --explain KEY\n\n"
-         "Lists every key of `reverie train JOB` (world_model, dreamer) with its value in a named config, as a YAML\n"
-         "file that `reverie train FILE.yaml` reads; or explains one key: meaning, type, range, values in the named\n"
-         "configs.\n\nNamed configs\n"
-         "  default    tuned; every published figure is for it");
-    for (int i = 0; i < world_model_schema.named_count; i++) {
-        printf("  %-10s %s\n", world_model_schema.named[i].name, world_model_schema.named[i].text);
+         "Lists every key of `reverie train JOB` with its value in a named config, as a YAML file that\n"
+         "`reverie train FILE.yaml` reads; or explains one key: meaning, type, range, values in the named configs.\n\n"
+         "Jobs and their named configs; `default` is tuned, every published figure is for it");
+    for (int j = 0; j < count; j++) {
+        printf("  %s\n", list[j].name);
+        for (int i = 0; i < list[j].schema->named_count; i++) {
+            printf("    %-10s %s\n", list[j].schema->named[i].name, list[j].schema->named[i].text);
+        }
     }
 }
 
@@ -40,8 +36,7 @@ static int explain_env(const char *key) {
     return found;
 }
 
-static int explain(int job, const char *key) {
-    const option_schema *schema = jobs[job].schema;
+static int explain(const option_schema *schema, const char *key) {
     const option *o = options_find(schema, key);
     if (o) {
         options_explain(schema, o, stdout);
@@ -54,30 +49,27 @@ static int explain(int job, const char *key) {
     return program_fail(EXIT_USAGE, nearest ? "no key \"%s\"; the nearest is %s" : "no key \"%s\"", key, nearest);
 }
 
-static int list(int job, const char *name) {
-    union {
-        world_model_settings world_model;
-        dreamer_settings dreamer;
-    } settings;
+static int list(const option_schema *schema, const char *name) {
+    job_settings settings;
     option_list list = {0};
     option_origin origins[OPTION_MAX];
     option_extras extras = {0};
     if (name && !options_list_add(&list, "config", 6, name, FORM_PLAIN, (option_origin){.argument = true})) {
         return EXIT_DEVICE;
     }
-    int code = options_apply(jobs[job].schema, &list, &settings, origins, &extras);
-    if (code == EXIT_OK) config_write(stdout, jobs[job].schema, &settings, origins, &extras, jobs[job].once);
+    int code = options_apply(schema, &list, &settings, origins, &extras);
+    if (code == EXIT_OK) config_write(stdout, schema, &settings, origins, &extras, RUN_ONCE);
     options_list_free(&list);
     return code;
 }
 
 int command_config(int argc, char **argv) {
     typedef struct settings {
-        int job;
+        const char *job;
         const char *explain, *name;
     } settings;
     static const option options[] = {
-        OPTION_CHOICE(settings, job, "job", "world_model", "world_model dreamer", "whose keys"),
+        OPTION_TEXT(settings, job, "job", "world_model", "whose keys"),
         OPTION_TEXT(settings, explain, "explain", NULL, "a key to explain"),
         OPTION_TEXT(settings, name, "name", NULL, "a named config"),
     };
@@ -89,7 +81,9 @@ int command_config(int argc, char **argv) {
     settings s = {0};
     option_list words = {0};
     int code = options_read(&schema, &s, argc, argv, &words);
-    if (code == EXIT_OK) code = s.explain ? explain(s.job, s.explain) : list(s.job, s.name);
+    const job *found = code == EXIT_OK ? job_find(s.job) : NULL;
+    if (code == EXIT_OK && !found) code = program_fail(EXIT_CONFIG, "no job \"%s\"; `reverie train` lists them", s.job);
+    if (code == EXIT_OK) code = s.explain ? explain(found->schema, s.explain) : list(found->schema, s.name);
     options_list_free(&words);
     return code;
 }

@@ -5,9 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "experiments/dreamer_job.h"
+#include "experiments/jobs.h"
 #include "experiments/program.h"
-#include "experiments/world_model_job.h"
 
 typedef struct eval_settings {
     int64_t episodes, steps, horizon, seed;
@@ -23,51 +22,6 @@ static const option options[] = {
     OPTION_TEXT(eval_settings, device, "device", NULL, "where to compute; by default as the run did"),
 };
 static const option_schema schema = {.options = options, .count = sizeof options / sizeof *options};
-
-/* ---- predicted rewards ----------------------------------------------------------------------------------------- */
-
-enum { ROWS = 256 };
-
-typedef struct predictor {
-    rv_array *observation, *action, *reward;
-    rv_plan *plan;
-} predictor;
-
-static rv_status make_predictor(world_model_job *job, predictor *p) {
-    const int64_t o = job->spaces.observation_size, a = job->spaces.action_size;
-    rv_graph *graph = NULL;
-    rv_status status = rv_array_create(job->device, RV_F32, ROWS, o, "observation", &p->observation);
-    if (status == RV_OK) status = rv_array_create(job->device, RV_F32, ROWS, a, "action", &p->action);
-    if (status == RV_OK) status = rv_array_create(job->device, RV_F32, ROWS, 1, "reward", &p->reward);
-    if (status == RV_OK) status = rv_graph_create(job->device, &graph);
-    if (status == RV_OK) {
-        rv_gaussian latent = rv_world_model_encode(graph, job->model, rv_read(graph, p->observation));
-        rv_store(p->reward, rv_world_model_predict(graph, job->model, latent.mean, rv_read(graph, p->action)).reward);
-        status = rv_plan_create(graph, NULL, &p->plan);
-    }
-    rv_graph_destroy(graph);
-    return status;
-}
-
-static void destroy_predictor(predictor *p) {
-    rv_plan_destroy(p->plan);
-    rv_array_destroy(p->observation);
-    rv_array_destroy(p->action);
-    rv_array_destroy(p->reward);
-}
-
-/* reward [steps, 1] that the model predicts for every step, from the observation before it. */
-static rv_status predict_rewards(predictor *p, const rv_transitions *t, float *reward) {
-    rv_status status = RV_OK;
-    for (int64_t first = 0; first < t->steps && status == RV_OK; first += ROWS) {
-        int64_t count = t->steps - first < ROWS ? t->steps - first : ROWS;
-        status = rv_array_write(p->observation, 0, count, t->observation + first * t->observation_size);
-        if (status == RV_OK) status = rv_array_write(p->action, 0, count, t->action + first * t->action_size);
-        if (status == RV_OK) status = rv_plan_run(p->plan);
-        if (status == RV_OK) status = rv_array_read(p->reward, 0, count, reward + first);
-    }
-    return status;
-}
 
 /* ---- returns ----------------------------------------------------------------------------------------------------- */
 
@@ -92,21 +46,11 @@ static spread returns_of(const rv_dataset *data, const float *reward) {
     return (spread){sum / (double)episodes, episodes > 1 ? sqrt(squares / (double)(episodes - 1)) : 0.0};
 }
 
-static int print_returns(world_model_job *job, const rv_dataset *episodes) {
-    predictor p = {0};
-    rv_transitions t = rv_dataset_transitions(episodes);
-    float *predicted = calloc((size_t)t.steps, sizeof *predicted);
-    rv_status status = predicted ? make_predictor(job, &p) : RV_OUT_OF_MEMORY;
-    if (status == RV_OK) status = predict_rewards(&p, &t, predicted);
-    if (status == RV_OK) {
-        spread truth = returns_of(episodes, t.reward), model = returns_of(episodes, predicted);
-        printf("return mean %.6g std %.6g n %lld; predicted mean %.6g std %.6g\n", truth.mean, truth.deviation,
-               (long long)rv_dataset_episodes(episodes), model.mean, model.deviation);
-    }
-    destroy_predictor(&p);
-    free(predicted);
-    return status == RV_OK ? EXIT_OK
-                           : program_fail(program_code(status), "predicted returns: %s", rv_status_text(status));
+static void print_returns(const rv_dataset *episodes, const rv_evaluation *evaluation) {
+    const rv_transitions t = rv_dataset_transitions(episodes);
+    const spread truth = returns_of(episodes, t.reward), model = returns_of(episodes, evaluation->step_reward);
+    printf("return mean %.6g std %.6g n %lld; predicted mean %.6g std %.6g\n", truth.mean, truth.deviation,
+           (long long)rv_dataset_episodes(episodes), model.mean, model.deviation);
 }
 
 /* ---- the command ----------------------------------------------------------------------------------------- */
@@ -121,13 +65,14 @@ static int judge(world_model_job *job, const eval_settings *s) {
     int code = world_model_make_env(job, s->episodes, &env);
     if (code == EXIT_OK) code = world_model_collect_episodes(job, env, s->episodes, steps, seed, &episodes);
     rv_evaluate_options evaluate = {
-        .size = sizeof evaluate, .horizon = s->horizon ? s->horizon : job->settings.eval_horizon, .seed = seed};
+        .size = sizeof evaluate, .horizon = s->horizon ? s->horizon : job->settings.eval_horizon, .seed = seed,
+        .context = job->settings.sequence.context};
     if (code == EXIT_OK) code = world_model_evaluate(job, episodes, &evaluate, &evaluation);
     if (code == EXIT_OK) {
         printf("evaluation  %lld new steps, %lld open-loop starts\n\n", (long long)evaluation->transitions,
                (long long)evaluation->starts);
         world_model_print_evaluation(job, evaluation);
-        code = print_returns(job, episodes);
+        print_returns(episodes, evaluation);
     }
     rv_evaluation_destroy(evaluation);
     rv_dataset_destroy(episodes);
@@ -142,7 +87,7 @@ static void print_help(void) {
          "  return mean M std S n N; predicted mean M std S\n\n"
          "the sum of rewards over an episode as it was acted, and as the model predicts it step by step.\n\nOptions");
     options_print(&schema, stdout);
-    dreamer_eval_help();
+    agent_eval_help();
 }
 
 static int world_model_eval(const char *folder, int argc, char **argv) {
@@ -167,6 +112,6 @@ int command_eval(int argc, char **argv) {
     if (argc < 1 || argv[0][0] == '-') return program_fail(EXIT_USAGE, "eval needs a run folder: reverie eval RUN");
     int code = run_config_job(argv[0], kind, sizeof kind);
     if (code != EXIT_OK) return code;
-    return strcmp(kind, "dreamer") == 0 ? dreamer_eval(argv[0], argc - 1, argv + 1)
-                                        : world_model_eval(argv[0], argc - 1, argv + 1);
+    const job *job = job_find(kind);
+    return job && job->agent ? agent_eval(job->agent, argv[0], argc - 1, argv + 1) : world_model_eval(argv[0], argc - 1, argv + 1);
 }

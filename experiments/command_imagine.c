@@ -35,7 +35,7 @@ static int draw(world_model_job *job, const imagine_settings *s, int64_t number,
     int code = world_model_evaluate(job, episode, &evaluate, &evaluation);
     snprintf(name, sizeof name, "imagine_%lld", (long long)number);
     snprintf(note, sizeof note, "episode %lld, %lld drawn predictions", (long long)number, (long long)s->samples);
-    const figure_text text = {job->settings.env, note, job->spaces.observation_size, job->spaces.observation_names};
+    const figure_text text = {job->settings.env.name, note, job->spaces.observation_size, job->spaces.observation_names};
     if (code == EXIT_OK) code = figure_open_loop(job->run.path, name, &text, evaluation);
     if (code == EXIT_OK) printf("plot        %s/plots/%s.png and .svg\n", job->run.path, name);
     rv_evaluation_destroy(evaluation);

@@ -3,18 +3,17 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "experiments/dreamer_job.h"
 #include "experiments/evaluation_file.h"
+#include "experiments/jobs.h"
 #include "experiments/program.h"
-#include "experiments/world_model_job.h"
 
-/* A dreamer's run: its learning curve. */
-static int plot_dreamer(const run_folder *run) {
+/* An agent's run: its learning curve. */
+static int plot_agent(const run_folder *run) {
     char path[RUN_PATH_SIZE];
     history history = {0};
     int64_t offset;
     int code = history_read(&history, run_folder_file(run, "metrics.jsonl", path, sizeof path), -1, &offset);
-    if (code == EXIT_OK) code = dreamer_plot(run->path, "the run", &history, NULL);
+    if (code == EXIT_OK) code = agent_plot(run->path, "the run", &history, NULL);
     history_free(&history);
     return code;
 }
@@ -66,5 +65,6 @@ int command_plot(int argc, char **argv) {
         int code = run_config_job(argv[0], kind, sizeof kind);
         if (code != EXIT_OK) return code;
     }
-    return strcmp(kind, "dreamer") == 0 ? plot_dreamer(&run) : plot_run(&run);
+    const job *job = job_find(kind);
+    return job && job->agent ? plot_agent(&run) : plot_run(&run);
 }

@@ -3,34 +3,28 @@
 #include <string.h>
 
 #include "experiments/config_file.h"
-#include "experiments/dreamer_job.h"
-#include "experiments/options.h"
+#include "experiments/jobs.h"
 #include "experiments/program.h"
 
-static const struct {
-    const char *name, *text;
-    int (*run)(const char *file, int argc, char **argv);
-} jobs[] = {
-    {"world_model", "VAE, latent dynamics and reward model of an environment, from collected data", train_world_model},
-    {"dreamer", "an agent that learns to act in imagination, on such a world model", train_dreamer},
-};
-enum { JOB_COUNT = sizeof jobs / sizeof *jobs };
-
 static void print_help(FILE *file) {
+    int count;
+    const job *list = job_list(&count);
     fputs(
         "Usage: reverie train WHAT [--key=value]...\n"
         "       reverie train FILE.yaml [--key=value]...\n\nWhat to train\n",
         file);
-    for (int i = 0; i < JOB_COUNT; i++) fprintf(file, "  %-14s %s\n", jobs[i].name, jobs[i].text);
+    for (int i = 0; i < count; i++) fprintf(file, "  %-14s %s\n", list[i].name, list[i].text);
     fputs("\nreverie train WHAT --help lists its options.\n"
           "A file holds them as YAML, with `job: WHAT`. The config.yaml of a run is such a file.\n", file);
 }
 
 static int run_job(const char *name, const char *file, int argc, char **argv) {
-    for (int i = 0; i < JOB_COUNT; i++) {
-        if (strcmp(jobs[i].name, name) == 0) return jobs[i].run(file, argc, argv);
-    }
-    const char *nearest = options_nearest(name, jobs, JOB_COUNT, sizeof *jobs);
+    const job *found = job_find(name);
+    if (found && found->agent) return train_agent(found->agent, file, argc, argv);
+    if (found) return train_world_model(found->model, file, argc, argv);
+    int count;
+    const job *list = job_list(&count);
+    const char *nearest = options_nearest(name, list, count, sizeof *list);
     return program_fail(EXIT_USAGE,
                         nearest ? "no training job \"%s\"; the nearest is \"%s\""
                                 : "no training job \"%s\" (--help lists all)",
@@ -46,7 +40,8 @@ static bool is_file(const char *name) {
 static int run_file(const char *path, int argc, char **argv) {
     option_list list = {0};
     char name[64];
-    snprintf(name, sizeof name, "%s", jobs[0].name);
+    int count;
+    snprintf(name, sizeof name, "%s", job_list(&count)->name);
     int code = config_read_file(path, &list);
     for (int i = 0; i < list.count; i++) {
         if (strcmp(list.entries[i].key, "job") == 0) snprintf(name, sizeof name, "%s", list.entries[i].value);

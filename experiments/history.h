@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum { HISTORY_METRICS = 16 };
+enum { HISTORY_METRICS = 32 };
 
 /* One row each time metrics were read. All zero: empty. */
 typedef struct history {

@@ -36,9 +36,6 @@ int command_envs(int argc, char **argv);
 int command_env_check(int argc, char **argv);
 int command_devices(int argc, char **argv);
 
-/* A training job; `file` is a YAML file with its settings, or NULL. */
-int train_world_model(const char *file, int argc, char **argv);
-
 /* Prints "reverie: …" to stderr and returns the code. */
 int program_fail(int code, const char *format, ...) RV_PRINTF(2, 3);
 

@@ -1,9 +1,9 @@
-/* experiments/train_world_model.c: `reverie train world_model`: collect, train, save, evaluate, plot. */
-#include <errno.h>
+/* experiments/train_world_model.c: `reverie train world_model` and `rssm`: collect, train, save, evaluate, plot. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "experiments/config_file.h"
 #include "experiments/program.h"
 #include "experiments/world_model_job.h"
 
@@ -13,13 +13,13 @@ static int failed(rv_status status, const char *message) {
 
 /* ---- help ------------------------------------------------------------------------------------------------- */
 
-static void print_help(void) {
-    puts("Usage: reverie train world_model [--key=value]...\n       reverie train FILE.yaml [--key=value]...\n\n"
-         "Collects data in an environment, trains a world model on it (variational autoencoder, latent dynamics,\n"
-         "reward model), evaluates it on held-out episodes, and leaves metrics, plots and a checkpoint in a folder.\n"
-         "The same command again goes on where an interrupted run stands. A file holds the same keys as YAML;\n"
-         "what stands on the command line wins. `reverie config --explain KEY` says more about one.\n\nOptions");
-    options_print(&world_model_schema, stdout);
+static void print_help(const world_model_kind *kind) {
+    printf("Usage: reverie train %s [--key=value]...\n       reverie train FILE.yaml [--key=value]...\n\n%s\n"
+           "The same command again goes on where an interrupted run stands. A file holds the same keys as YAML;\n"
+           "what stands on the command line wins. `reverie config --job=%s --explain KEY` says more about one.\n\n"
+           "Options\n",
+           kind->name, kind->text, kind->name);
+    options_print(kind->schema, stdout);
     environment_print_all();
 }
 
@@ -30,24 +30,12 @@ static int save(world_model_job *job) {
     int code = run_folder_sync_metrics(&job->run); /* first: a checkpoint needs the metrics before it */
     if (code != EXIT_OK) return code;
     rv_status status = rv_checkpoint_save(
-        job->checkpoint, run_folder_file(&job->run, "checkpoints/last.safetensors", path, sizeof path));
+        job->checkpoint, run_folder_file(&job->run, run_checkpoint_name, path, sizeof path));
     job->saved = program_seconds();
     return status == RV_OK ? EXIT_OK : failed(status, rv_checkpoint_message(job->checkpoint));
 }
 
 /* ---- training -------------------------------------------------------------------------------------------------- */
-
-static int open_events(world_model_job *job) {
-    int64_t updates = world_model_updates(job);
-    job->events = tensorboard_open(job->run.path, updates > 0 ? updates + 1 : 0);
-    if (!job->events) {
-        return program_fail(EXIT_IO, "cannot write a TensorBoard file to %s: %s", job->run.path, strerror(errno));
-    }
-    char *config = updates == 0 ? world_model_config(job) : NULL;
-    if (config) tensorboard_text(job->events, "config", 0, config);
-    free(config);
-    return EXIT_OK;
-}
 
 /* Names as in the history: the trainer's, then those of validation. */
 static int name_metrics(world_model_job *job) {
@@ -67,7 +55,7 @@ static int name_metrics(world_model_job *job) {
 }
 
 /* The report's figures in the order of those names. */
-static int collect_values(const world_model_job *job, const rv_trainer_report *report, float values[HISTORY_METRICS]) {
+static void collect_values(const world_model_job *job, const rv_trainer_report *report, float values[HISTORY_METRICS]) {
     const int count = rv_trainer_metric_count(job->trainer);
     int all = 0;
     for (int m = 0; m < count; m++) values[all++] = report->training[m];
@@ -76,28 +64,20 @@ static int collect_values(const world_model_job *job, const rv_trainer_report *r
             values[all++] = report->validation[m];
         }
     }
-    return all;
+}
+
+static void tag_of(const char *name, char tag[64]) {
+    const bool validation = strncmp(name, "validation_", 11) == 0;
+    snprintf(tag, 64, "%s/%s", validation ? "validation" : "train", validation ? name + 11 : name);
 }
 
 static int keep_metrics(world_model_job *job, const rv_trainer_report *report, double seconds) {
-    history *h = &job->history;
     float values[HISTORY_METRICS];
-    char tag[64];
-    const int count = collect_values(job, report, values);
-    if (!history_add(h, report->update, seconds, values)) {
+    collect_values(job, report, values);
+    if (!history_add(&job->history, report->update, seconds, values)) {
         return program_fail(EXIT_DEVICE, "no memory for metrics; raise log.every");
     }
-    history_write_last(h, job->run.metrics);
-    for (int m = 0; m < count; m++) {
-        snprintf(tag, sizeof tag, "%s/%s", strncmp(h->name[m], "validation_", 11) == 0 ? "validation" : "train",
-                 strncmp(h->name[m], "validation_", 11) == 0 ? h->name[m] + 11 : h->name[m]);
-        tensorboard_scalar(job->events, tag, report->update, values[m]);
-    }
-    if (!ferror(job->run.metrics) && tensorboard_flush(job->events)) return EXIT_OK;
-    return program_fail(
-        EXIT_IO,
-        "cannot write the metrics in %s: %s; the last checkpoint is whole, and the same command goes on from it",
-        job->run.path, strerror(errno ? errno : EIO));
+    return run_write_metrics(&job->run, &job->history, job->events, tag_of);
 }
 
 typedef struct training {
@@ -151,20 +131,21 @@ static int train_loop(world_model_job *job, double begun) {
 static int interrupted(const world_model_job *job) {
     return program_fail(
         EXIT_INTERRUPTED,
-        "interrupted after %lld updates; the checkpoint is %s/checkpoints/last.safetensors, and the same "
-        "command goes on from it",
-        (long long)world_model_updates(job), job->run.path);
+        "interrupted after %lld updates; the checkpoint is %s/%s, and the same command goes on from it",
+        (long long)world_model_updates(job), job->run.path, run_checkpoint_name);
 }
 
 static int train(world_model_job *job) {
-    int64_t before = world_model_updates(job);
-    int code = open_events(job);
+    const int64_t before = world_model_updates(job);
+    const run_config config = world_model_run_config(job);
+    int code = run_open_events(&job->run, &config, &job->spaces, before, &job->events);
     if (code == EXIT_OK && job->history.count == 0) code = name_metrics(job);
     if (code != EXIT_OK) return code;
     job->saved = program_seconds();
     code = train_loop(job, job->saved - job->history.seconds);
-    if (code == EXIT_OK && !job->interrupted && job->settings.calibrated) code = world_model_calibrate(job);
-    if (code == EXIT_OK && (job->settings.calibrated || world_model_updates(job) > before)) code = save(job);
+    const bool finishes = !job->interrupted && job->kind->finish;
+    if (code == EXIT_OK && finishes) code = job->kind->finish(job);
+    if (code == EXIT_OK && (finishes || world_model_updates(job) > before)) code = save(job);
     if (code != EXIT_OK) return code;
     if (job->interrupted) return interrupted(job);
     char steps[32], rate[32];
@@ -179,7 +160,8 @@ static int train(world_model_job *job) {
 static int evaluate(world_model_job *job) {
     double begun = program_seconds();
     rv_evaluate_options options = {
-        .size = sizeof options, .horizon = job->settings.eval_horizon, .seed = (uint64_t)job->settings.seed};
+        .size = sizeof options, .horizon = job->settings.eval_horizon, .seed = (uint64_t)job->settings.seed,
+        .context = job->settings.sequence.context};
     int code = world_model_evaluate(job, job->held_out, &options, &job->evaluation);
     job->evaluate_seconds = program_seconds() - begun;
     if (code != EXIT_OK) return code;
@@ -193,15 +175,14 @@ static int make(world_model_job *job) {
     int code = world_model_collect(job);
     if (code == EXIT_OK) code = world_model_save_data(job);
     if (code != EXIT_OK) return code;
-    rv_transitions data = rv_dataset_transitions(job->data);
-    code = world_model_make_model(job, &data);
-    if (code == EXIT_OK) code = world_model_make_trainer(job, &data);
+    code = world_model_make_trained(job);
     if (code == EXIT_OK) code = world_model_make_checkpoint(job);
     return code;
 }
 
 static int run_in_folder(world_model_job *job) {
-    int code = world_model_check_config(job);
+    const run_config config = world_model_run_config(job);
+    int code = run_config_check(&job->run, &config, rv_device_name(job->device));
     if (code != EXIT_OK) return code;
     if (job->run.state == RUN_FINISHED) {
         printf("finished    already: %s/summary.json holds its figures; --fresh trains it anew\n", job->run.path);
@@ -230,16 +211,24 @@ static int run_job(world_model_job *job) {
     return code == EXIT_OK ? closed : code;
 }
 
-int train_world_model(const char *file, int argc, char **argv) {
+static int read_settings(world_model_job *job, const char *file, int argc, char **argv) {
+    const option_schema *schema = job->kind->schema;
+    int code = file ? config_read_file(file, &job->list) : EXIT_OK;
+    if (code == EXIT_OK) code = options_from_arguments(schema, argc, argv, &job->list);
+    if (code != EXIT_OK) return code;
+    return options_apply(schema, &job->list, &job->settings, job->origins, &job->env_options);
+}
+
+int train_world_model(const world_model_kind *kind, const char *file, int argc, char **argv) {
     if (program_wants_help(argc, argv)) {
-        print_help();
+        print_help(kind);
         return EXIT_OK;
     }
-    world_model_job job = {.begun = program_seconds()};
-    int code = world_model_read_settings(&job, file, argc, argv);
+    world_model_job job = {.kind = kind, .begun = program_seconds()};
+    int code = read_settings(&job, file, argc, argv);
     if (code == EXIT_OK) {
         program_catch_interrupts();
-        printf("reverie %s: world model of %s, into %s\n", rv_version(), job.settings.env, job.settings.out);
+        printf("reverie %s: %s of %s, into %s\n", rv_version(), kind->title, job.settings.env.name, job.settings.out);
         code = run_job(&job);
     }
     if (code == EXIT_OK && job.run.state != RUN_FINISHED && !job.settings.dry_run) {

@@ -26,7 +26,7 @@ static void print_params(rv_params *params) {
     }
 }
 
-static void print_bytes(const world_model_job *job) {
+static void print_bytes(world_model_job *job) {
     const world_model_settings *s = &job->settings;
     const int64_t width = 2 * job->spaces.observation_size + job->spaces.action_size + 2;
     rv_plan_report report = {.size = sizeof report};
@@ -36,8 +36,8 @@ static void print_bytes(const world_model_job *job) {
            (long long)report.dispatches, 1e-9 * report.flops);
     printf("Arena             %s bytes (%s without reuse)\n", progress_count(report.arena_bytes, text[0]),
            progress_count(report.value_bytes, text[1]));
-    printf("Weights           %s bytes with gradients and moments\n",
-           progress_count(16 * rv_params_size(rv_world_model_params(job->model)), text[2]));
+    printf("Weights           %s, %s bytes with gradients and moments\n",
+           progress_count(rv_params_size(job->kind->params(job)), text[0]), progress_count(16 * rv_params_size(job->kind->params(job)), text[2]));
     printf("Data              about %s bytes, %lld steps\n", progress_count(s->data_steps * width * 4, text[3]),
            (long long)s->data_steps);
     printf("\nNothing was collected, trained or written.\n");
@@ -48,11 +48,9 @@ int world_model_dry_run(world_model_job *job) {
            (long long)job->spaces.observation_size, (long long)job->settings.batch, (long long)job->spaces.action_size);
     int code = make_blank_data(job);
     if (code != EXIT_OK) return code;
-    rv_transitions data = rv_dataset_transitions(job->data);
-    code = world_model_make_model(job, &data);
-    if (code == EXIT_OK) code = world_model_make_trainer(job, &data);
+    code = world_model_make_trained(job);
     if (code != EXIT_OK) return code;
-    print_params(rv_world_model_params(job->model));
+    print_params(job->kind->params(job));
     print_bytes(job);
     return EXIT_OK;
 }

@@ -31,9 +31,9 @@ void world_model_print_evaluation(const world_model_job *job, const rv_evaluatio
     printf("  %-24s %9s   %9s %10.4g %12.4g %10.4g\n", "all, in deviations", "", "", e->model_error[k - 1],
            e->repeat_error[k - 1], e->linear_error[k - 1]);
     printf(
-        "\n  reward error %.3g (its deviation is %.3g); "
+        "\n  reward error %.3g (its deviation is %.3g, a fit without memory errs by %.3g); "
         "truth within the 90%% band: %.0f%% at 1 step, %.0f%% at %lld\n\n",
-        e->reward_rmse, e->reward_deviation, 100.0 * e->inside_90[0], 100.0 * e->inside_90[k - 1], (long long)k);
+        e->reward_rmse, e->reward_deviation, e->memoryless_reward_rmse, 100.0 * e->inside_90[0], 100.0 * e->inside_90[k - 1], (long long)k);
 }
 
 /* ---- summary.json ----------------------------------------------------------------------------------------- */
@@ -68,6 +68,7 @@ static void write_horizon(json_out *out, const world_model_job *job, int64_t k) 
 
 typedef struct summary {
     const world_model_job *job;
+    rv_params *params;
     char state[65];
 } summary;
 
@@ -77,12 +78,13 @@ static void write_summary(FILE *file, const void *user) {
     const rv_evaluation *e = job->evaluation;
     json_out out = json_out_begin(file, true);
     json_out_text(&out, "version", rv_version());
-    json_out_text(&out, "env", job->settings.env);
+    json_out_text(&out, "kind", job->kind->name);
+    json_out_text(&out, "env", job->settings.env.name);
     json_out_whole(&out, "seed", job->settings.seed);
     json_out_text(&out, "device", rv_device_name(job->device));
     json_out_whole(&out, "data_steps", rv_dataset_steps(job->data));
     json_out_whole(&out, "data_episodes", rv_dataset_episodes(job->data));
-    json_out_whole(&out, "weights", rv_params_size(rv_world_model_params(job->model)));
+    json_out_whole(&out, "weights", rv_params_size(whole->params));
     json_out_whole(&out, "train_steps", world_model_updates(job));
     json_out_whole(&out, "batch", job->settings.batch);
     json_out_text(&out, "state_sha256", whole->state);
@@ -94,6 +96,7 @@ static void write_summary(FILE *file, const void *user) {
     json_out_whole(&out, "held_out_steps", e->transitions);
     json_out_number(&out, "reward_rmse", e->reward_rmse);
     json_out_number(&out, "reward_deviation", e->reward_deviation);
+    json_out_number(&out, "memoryless_reward_rmse", e->memoryless_reward_rmse);
     write_dimensions(&out, job, "change_r2", e->change_r2);
     const int64_t horizons[] = {1, 5, 15, e->horizon};
     int64_t last = 0;
@@ -123,41 +126,13 @@ static void write_events(const world_model_job *job) {
 }
 
 int world_model_write_summary(world_model_job *job) {
-    summary whole = {.job = job};
+    summary whole = {.job = job, .params = job->kind->params(job)};
     write_events(job);
-    if (!tensorboard_flush(job->events)) {
-        return program_fail(EXIT_IO, "cannot write the TensorBoard file in %s", job->run.path);
-    }
-    int code = world_model_state_hash(job, whole.state);
-    if (code == EXIT_OK) code = run_folder_write(&job->run, "summary.json", write_summary, &whole);
-    if (code == EXIT_OK) {
-        printf("checkpoint  %s/checkpoints/last.safetensors\n", job->run.path);
-        printf("figures     %s/summary.json, %s/metrics.jsonl\n", job->run.path, job->run.path);
-    }
-    return code;
+    int code = run_state_hash(&job->run, &job->history, job->data_hash, whole.state);
+    return code == EXIT_OK ? run_write_summary(&job->run, job->events, write_summary, &whole) : code;
 }
 
 /* ---- plots -------------------------------------------------------------------------------------------------- */
-
-static int make_points(const world_model_job *job, figure_points *points) {
-    enum { POINTS = 800 };
-    rv_transitions data = rv_dataset_transitions(job->held_out);
-    const int64_t count = data.steps < POINTS ? data.steps : POINTS, o = data.observation_size,
-                  z = job->settings.latent;
-    float *observation = calloc((size_t)count, (size_t)(o + z) * sizeof *observation),
-          *latent = observation ? observation + count * o : NULL;
-    if (!observation) return program_fail(EXIT_DEVICE, "no memory for a plot");
-    for (int64_t i = 0; i < count; i++) {
-        memcpy(observation + i * o, data.observation + i * data.steps / count * o, (size_t)o * sizeof *observation);
-    }
-    rv_status status = rv_evaluate_latents(job->model, observation, count, latent);
-    int code = status == RV_OK ? EXIT_OK : program_fail(program_code(status), "latents: %s", rv_status_text(status));
-    if (code == EXIT_OK && !figure_points_make(points, latent, z, observation, o, count)) {
-        code = program_fail(EXIT_DEVICE, "no memory for a plot");
-    }
-    free(observation);
-    return code;
-}
 
 /* Draws every figure of a run; the evaluation's only where there is one. */
 int world_model_plot(const char *folder, const figure_text *text, const history *history,
@@ -172,10 +147,13 @@ int world_model_plot(const char *folder, const figure_text *text, const history 
     plain.note = NULL;
     if (code == EXIT_OK && evaluation) code = figure_open_loop(folder, "open_loop", &plain, evaluation);
     if (code == EXIT_OK && evaluation) code = figure_horizon(folder, text, evaluation);
-    if (code == EXIT_OK && evaluation) code = figure_latents(folder, text, points);
+    if (code == EXIT_OK && evaluation && points->count > 0) code = figure_latents(folder, text, points);
     if (code != EXIT_OK) return code;
     printf("plots       %s/plots/%s.png and .svg (%.2f s)\n", folder,
-           evaluation ? "{losses,open_loop,horizon,latents}" : "losses", program_seconds() - begun);
+           !evaluation         ? "losses"
+           : points->count > 0 ? "{losses,open_loop,horizon,latents}"
+                               : "{losses,open_loop,horizon}",
+           program_seconds() - begun);
     return EXIT_OK;
 }
 
@@ -184,8 +162,8 @@ int world_model_write_figures(world_model_job *job) {
     char note[128];
     figure_points points = {0};
     snprintf(note, sizeof note, "batch %lld, seed %lld", (long long)job->settings.batch, (long long)job->settings.seed);
-    const figure_text text = {job->settings.env, note, job->spaces.observation_size, job->spaces.observation_names};
-    int code = make_points(job, &points);
+    const figure_text text = {job->settings.env.name, note, job->spaces.observation_size, job->spaces.observation_names};
+    int code = job->kind->points ? job->kind->points(job, &points) : EXIT_OK;
     if (code == EXIT_OK) code = evaluation_file_write(&job->run, &text, job->evaluation, &points);
     if (code == EXIT_OK) code = world_model_plot(job->run.path, &text, &job->history, job->evaluation, &points);
     figure_points_free(&points);

@@ -3,7 +3,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "experiments/config_file.h"
 #include "experiments/program.h"
 #include "experiments/sha256.h"
 #include "experiments/world_model_job.h"
@@ -19,6 +18,7 @@ void world_model_release(world_model_job *job) {
     rv_checkpoint_destroy(job->checkpoint);
     rv_trainer_destroy(job->trainer);
     rv_world_model_destroy(job->model);
+    rv_sequence_model_destroy(job->sequence);
     rv_dataset_destroy(job->data);
     rv_dataset_destroy(job->validation);
     rv_dataset_destroy(job->held_out);
@@ -31,9 +31,7 @@ void world_model_release(world_model_job *job) {
 /* ---- environments --------------------------------------------------------------------------------------- */
 
 int world_model_make_env(world_model_job *job, int64_t count, rv_env **env) {
-    const world_model_settings *s = &job->settings;
-    const environment_settings settings = {s->env, s->time_limit, s->action_repeat, s->frame_stack, s->reward_scale};
-    return environment_make(&settings, &job->env_options, count, env);
+    return environment_make(&job->settings.env, &job->env_options, count, env);
 }
 
 int world_model_make_envs(world_model_job *job) {
@@ -44,7 +42,7 @@ int world_model_make_envs(world_model_job *job) {
     job->spaces.size = sizeof job->spaces;
     rv_env_spaces_get(job->env, &job->spaces);
     if (s->data_policy != RV_POLICY_RANDOM && !rv_env_table_of(job->env)->scripted) {
-        return program_fail(EXIT_CONFIG, "%s has no scripted policy; use --data.policy=random", s->env);
+        return program_fail(EXIT_CONFIG, "%s has no scripted policy; use --data.policy=random", s->env.name);
     }
     if (s->validation <= 0 && s->patience > 0) {
         return program_fail(EXIT_CONFIG, "train.patience needs data.validation above 0");
@@ -187,7 +185,7 @@ int world_model_load_data(world_model_job *job) {
         EXIT_DATA,
         "%s has observations of %lld and actions of %lld columns, %s has %lld and %lld; "
                         "env.name says which environment",
-        path, (long long)t.observation_size, (long long)t.action_size, job->settings.env,
+        path, (long long)t.observation_size, (long long)t.action_size, job->settings.env.name,
         (long long)job->spaces.observation_size, (long long)job->spaces.action_size);
 }
 
@@ -225,120 +223,72 @@ int world_model_collect(world_model_job *job) {
     return EXIT_OK;
 }
 
-/* ---- model and trainer --------------------------------------------------------------------------------------- */
+/* ---- model, trainer, checkpoint ------------------------------------------------------------------------------------ */
 
-static rv_sizes sizes(const option_sizes *from) {
-    rv_sizes to = {.count = from->count};
-    for (int i = 0; i < from->count; i++) to.size[i] = from->size[i];
-    return to;
-}
-
-int world_model_make_model(world_model_job *job, const rv_transitions *data) {
-    const world_model_settings *s = &job->settings;
-    rv_world_model_options options = {.size = sizeof options,
-                                      .observation_size = job->spaces.observation_size,
-                                      .action_size = job->spaces.action_size,
-                                      .latent_size = s->latent,
-                                      .vae_hidden = sizes(&s->vae_hidden),
-                                      .dynamics_hidden = sizes(&s->dynamics_hidden),
-                                      .reward_hidden = sizes(&s->reward_hidden),
-                                      .deterministic = s->deterministic,
-                                      .absolute = s->absolute,
-                                      .continues = s->continues,
-                                      .continue_hidden = sizes(&s->continue_hidden),
-                                      .normalise_reward = s->normalise_reward,
-                                      .linear_path = s->linear_path,
-                                      .calibrated = s->calibrated};
-    rv_status status = rv_world_model_create(job->device, &options, (uint64_t)s->seed, &job->model);
-    if (status == RV_OK) status = rv_world_model_normalise_by(job->model, data);
-    if (status != RV_OK) return failed(status, rv_world_model_message(job->model));
-    char weights[32];
-    printf("model       %s weights, latent of %lld\n",
-           progress_count(rv_params_size(rv_world_model_params(job->model)), weights), (long long)s->latent);
-    return EXIT_OK;
-}
-
-int world_model_make_trainer(world_model_job *job, const rv_transitions *data) {
-    const world_model_settings *s = &job->settings;
+int world_model_make_trained(world_model_job *job) {
+    const rv_transitions data = rv_dataset_transitions(job->data);
     const rv_transitions validation = job->validation ? rv_dataset_transitions(job->validation) : (rv_transitions){0};
-    rv_trainer_options training = {.size = sizeof training,
-                                   .batch = s->batch,
-                                   .learning_rate = (float)s->learning_rate,
-                                   .clip = (float)s->clip,
-                                   .kl_weight = s->kl_weight > 0 ? (float)s->kl_weight : -1.0f,
-                                   .kl_warmup = s->kl_warmup,
-                                   .learning_rate_warmup = s->learning_rate_warmup,
-                                   .learning_rate_decay = s->learning_rate_decay ? s->train_steps : 0,
-                                   .window = s->window,
-                                   .prediction_weight = s->prediction_weight > 0 ? (float)s->prediction_weight : -1.0f,
-                                   .validation = job->validation ? &validation : NULL,
-                                   .adamw = {.weight_decay = (float)s->weight_decay},
-                                   .seed = (uint64_t)s->seed};
-    rv_status status = rv_trainer_create(job->model, data, &training, &job->trainer);
-    return status == RV_OK ? EXIT_OK : failed(status, rv_trainer_message(job->trainer));
+    int code = job->kind->make_model(job, &data);
+    return code == EXIT_OK ? job->kind->make_trainer(job, &data, job->validation ? &validation : NULL) : code;
 }
 
-void world_model_device_kind(const world_model_job *job, char kind[64]) {
-    run_config_device(rv_device_name(job->device), kind);
+run_config world_model_run_config(const world_model_job *job) {
+    return (run_config){job->kind->schema, &job->settings,      sizeof job->settings, job->origins,
+                        &job->env_options, WORLD_MODEL_PASSING, RUN_ONCE};
 }
 
 int world_model_make_checkpoint(world_model_job *job) {
-    char device[64];
-    world_model_device_kind(job, device);
+    const run_config config = world_model_run_config(job);
     rv_status status = rv_checkpoint_create(job->device, &job->checkpoint);
     if (status == RV_OK) status = rv_trainer_checkpoint(job->trainer, job->checkpoint);
-    char *config = status == RV_OK ? world_model_config(job) : NULL;
-    if (status == RV_OK && !config) status = RV_OUT_OF_MEMORY;
-    if (status == RV_OK) status = rv_checkpoint_set(job->checkpoint, "config", config);
     if (status == RV_OK) status = rv_checkpoint_set(job->checkpoint, "data_sha256", job->data_hash);
-    if (status == RV_OK) status = rv_checkpoint_set(job->checkpoint, "device", device);
-    if (status == RV_OK) status = rv_checkpoint_set(job->checkpoint, "kind", "world_model");
-    if (status == RV_OK) status = rv_checkpoint_set(job->checkpoint, "version", rv_version());
-    free(config);
+    if (status == RV_OK) {
+        status = run_describe(job->checkpoint, job->kind->name, &config, &job->spaces, rv_device_name(job->device));
+    }
     return status == RV_OK ? EXIT_OK : failed(status, job->checkpoint ? rv_checkpoint_message(job->checkpoint) : "");
 }
 
 /* ---- evaluation ------------------------------------------------------------------------------------------------ */
 
-static int64_t longest_episode(const rv_dataset *data) {
-    int64_t longest = 0;
-    for (int64_t i = 0; i < rv_dataset_episodes(data); i++) {
-        int64_t first, length;
-        rv_dataset_episode(data, i, &first, &length);
-        if (length > longest) longest = length;
-    }
-    return longest;
-}
-
-static int calibrate_on(world_model_job *job, const rv_dataset *data) {
-    int64_t horizon = job->settings.eval_horizon < RV_STRETCH_STEPS ? job->settings.eval_horizon : RV_STRETCH_STEPS;
-    if (longest_episode(data) < horizon) horizon = longest_episode(data);
-    const rv_evaluate_options options = {
-        .size = sizeof options, .horizon = horizon, .seed = (uint64_t)job->settings.seed};
-    rv_status status = rv_calibrate_world_model(job->model, data, &options);
-    return status == RV_OK ? EXIT_OK : failed(status, rv_world_model_message(job->model));
-}
-
-int world_model_calibrate(world_model_job *job) {
-    const world_model_settings *s = &job->settings;
-    const uint64_t seed =
-        (uint64_t)s->seed + (UINT64_C(1) << 62); /* far from those of training and of any evaluation */
-    rv_env *env = NULL;
-    rv_dataset *data = NULL;
-    int code = world_model_make_env(job, s->eval_episodes, &env);
-    if (code == EXIT_OK) code = world_model_collect_episodes(job, env, s->eval_episodes, s->eval_steps, seed, &data);
-    if (code == EXIT_OK) code = calibrate_on(job, data);
-    rv_dataset_destroy(data);
-    rv_env_destroy(env);
-    return code;
-}
-
 int world_model_evaluate(world_model_job *job, const rv_dataset *held_out, const rv_evaluate_options *options,
                          rv_evaluation **evaluation) {
     rv_transitions data = rv_dataset_transitions(job->data);
-    rv_status status = rv_evaluate_world_model(job->model, &data, held_out, options, evaluation);
+    rv_status status = job->kind->evaluate(job, &data, held_out, options, evaluation);
     if (status == RV_OK) return EXIT_OK;
     const char *message = *evaluation ? (*evaluation)->message : "out of memory";
     if (status == RV_INVALID_ARGUMENT) return program_fail(EXIT_DATA, "%s", message);
     return failed(status, message);
+}
+
+/* ---- a run, for those who use it ------------------------------------------------------------------------- */
+
+static int read_run(world_model_job *job, const char *folder) {
+    char name[64];
+    const char *device = job->settings.device;
+    int code = run_config_job(folder, name, sizeof name);
+    if (code != EXIT_OK) return code;
+    job->kind = strcmp(name, sequence_kind.name) == 0 ? &sequence_kind : &vae_kind;
+    code = run_read_settings(&job->run, folder, job->kind->schema, &job->list, &job->settings, job->origins,
+                             &job->env_options);
+    if (device) job->settings.device = device;
+    return code;
+}
+
+int world_model_open_run(world_model_job *job, const char *folder) {
+    char path[RUN_PATH_SIZE];
+    int code = read_run(job, folder);
+    if (code == EXIT_OK) code = world_model_make_envs(job);
+    if (code == EXIT_OK) code = program_open_device(job->settings.device, &job->device);
+    if (code == EXIT_OK) code = world_model_collect(job);
+    if (code != EXIT_OK) return code;
+    rv_transitions data = rv_dataset_transitions(job->data);
+    code = job->kind->make_model(job, &data);
+    if (code != EXIT_OK) return code;
+    run_folder_file(&job->run, run_checkpoint_name, path, sizeof path);
+    rv_status status = rv_checkpoint_create(job->device, &job->checkpoint);
+    if (status == RV_OK) status = job->kind->checkpoint(job);
+    if (status == RV_OK) status = rv_checkpoint_load(job->checkpoint, path);
+    if (status == RV_OK) return EXIT_OK;
+    return program_fail(program_code(status), "%s: %s", path,
+                        job->checkpoint ? rv_checkpoint_message(job->checkpoint) : "out of memory");
 }

@@ -90,7 +90,7 @@ static void is_judged_and_drawn(void **unused) {
     assert_int_equal(run("eval whole --episodes=3"), 0);
     char *again = read_file("out.txt");
     assert_string_equal(mode, again);
-    assert_int_equal(run("eval whole --episodes=3 --drawn"), 0);
+    assert_int_equal(run("eval whole --episodes=3 --policy=sample"), 0);
     char *drawn = read_file("out.txt");
     assert_string_not_equal(mode, drawn);
     free(mode);
@@ -98,7 +98,6 @@ static void is_judged_and_drawn(void **unused) {
     free(drawn);
     assert_int_equal(run("plot whole"), 0);
     assert_int_equal(run("eval whole --horizon=3"), 2); /* a world model's option */
-    assert_int_equal(run("imagine whole"), 3);
 }
 
 static void choices_are_learnt_too(void **unused) {

@@ -6,13 +6,14 @@
  *     rv_evaluation_destroy(evaluation);
  *
  * One step: the predicted change of the observation against the true one. Open loop: the model sees
- * one observation, then only actions, for `horizon` steps; beside it two baselines that see the same: repeating
+ * one observation (a sequence model some more, `context`), then only actions, for `horizon` steps; beside it two baselines that see the same: repeating
  * the last observation, and a linear model of one step (least squares on the training data) applied again and again.
  */
 #ifndef REVERIE_EVALUATE_H
 #define REVERIE_EVALUATE_H
 
 #include "reverie/dataset.h"
+#include "reverie/sequence_model.h"
 #include "reverie/world_model.h"
 
 #ifdef __cplusplus
@@ -24,9 +25,12 @@ typedef struct rv_evaluate_options {
     size_t size;      /* sizeof(rv_evaluate_options) */
     int64_t horizon;  /* 50 */
     int64_t starts;   /* 256: where open-loop predictions begin, spread evenly over the held-out steps */
-    int64_t bands;    /* 24, 96 of a calibrated model: of those, how many also get predicted by sampling */
+    int64_t bands;    /* 24, 96 of a calibrated model, 8 of a sequence model: of those, how many also get predicted by
+                       * sampling */
     int64_t samples;  /* 64: rollouts with drawn latents for each of them */
     uint64_t seed;    /* of the draws */
+    int64_t context;  /* 16: of a sequence model, observations that it sees up to the start, no more than its episode
+                       * holds; a world model sees the one it starts from */
 } rv_evaluate_options;
 
 /* Units are the observation's and the reward's own. Row k - 1 is k steps ahead. */
@@ -35,7 +39,11 @@ typedef struct rv_evaluation {
     int64_t transitions, starts;    /* how many the figures are means over */
     double *change_r2;              /* [O]: 1 - squared error / variance of the change in one step; 0 where nothing changes */
     double reward_rmse;             /* in one step */
+    float *step_reward;             /* [transitions]: predicted for every held-out step, in one step */
     double reward_deviation;        /* of the true rewards: what always saying their mean would err by */
+    double memoryless_reward_rmse;  /* by a fit to the training data that looks at one step alone: least squares on 1, x
+                                     * and x^2 of every number x of observation and action. In the environment
+                                     * `sequence` nothing without a memory does better */
     double *model_rmse;             /* [horizon, O]: open loop, root of the mean squared error */
     double *repeat_rmse;            /* [horizon, O]: repeating the last observation */
     double *linear_rmse;            /* [horizon, O]: linear regression */
@@ -56,6 +64,9 @@ typedef struct rv_evaluation {
  * data), OUT_OF_MEMORY, and those of a plan. */
 RV_API rv_status rv_evaluate_world_model(rv_world_model *model, const rv_transitions *train, const rv_dataset *held_out,
                                          const rv_evaluate_options *options, rv_evaluation **evaluation);
+RV_API rv_status rv_evaluate_sequence_model(rv_sequence_model *model, const rv_transitions *train,
+                                            const rv_dataset *held_out, const rv_evaluate_options *options,
+                                            rv_evaluation **evaluation);
 RV_API void rv_evaluation_destroy(rv_evaluation *evaluation); /* NULL is fine */
 
 /* Makes 90 % of the drawn predictions hold 90 % of the truth, k steps ahead and dimension by dimension, as measured on

@@ -1,17 +1,16 @@
-/* experiments/dreamer_report.c: what a policy is worth: returns, summary.json, the learning curve. */
+/* experiments/agent_report.c: what a policy is worth: returns, summary.json, the learning curve. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "experiments/dreamer_job.h"
+#include "experiments/agent_job.h"
 #include "experiments/json_out.h"
 #include "experiments/plot.h"
 #include "experiments/program.h"
-#include "experiments/sha256.h"
 
 /* ---- evaluation ------------------------------------------------------------------------------------------------ */
 
-static void spread(dreamer_returns *r) {
+static void spread(agent_returns *r) {
     double sum = 0, squares = 0;
     for (int64_t i = 0; i < r->count; i++) sum += r->value[i];
     r->mean = sum / (double)r->count;
@@ -22,21 +21,25 @@ static void spread(dreamer_returns *r) {
     r->high = r->mean + half;
 }
 
-int dreamer_evaluate(dreamer_job *job, int64_t episodes, int64_t seed, bool drawn, dreamer_returns *returns) {
+int agent_evaluate(agent_job *job, int64_t episodes, int64_t seed, agent_policy policy, agent_returns *returns) {
     const uint64_t from = (uint64_t)job->settings.seed + ((uint64_t)(seed + 1) << 32); /* beyond training's */
     rv_env *env = NULL;
-    *returns = (dreamer_returns){.count = episodes, .value = calloc((size_t)episodes, sizeof(double))};
+    *returns = (agent_returns){.count = episodes, .value = calloc((size_t)episodes, sizeof(double))};
     if (!returns->value) return program_fail(EXIT_DEVICE, "no memory for returns");
     int code = environment_make(&job->settings.env, &job->env_options, episodes, &env);
     rv_status status = RV_OK;
-    if (code == EXIT_OK) status = rv_agent_evaluate(job->dreamer, env, from, drawn, returns->value);
-    if (status != RV_OK) code = program_fail(program_code(status), "%s", rv_agent_message(job->dreamer));
+    if (code == EXIT_OK) status = rv_agent_evaluate(job->agent, env, from, policy == POLICY_SAMPLE, returns->value);
+    if (status != RV_OK) code = program_fail(program_code(status), "%s", rv_agent_message(job->agent));
     rv_env_destroy(env);
     if (code == EXIT_OK) spread(returns);
     return code;
 }
 
-void dreamer_print_returns(const dreamer_returns *r) {
+const char *agent_policy_text(agent_policy policy) {
+    return policy == POLICY_SAMPLE ? "drawn actions" : "the policy's mode";
+}
+
+void agent_print_returns(const agent_returns *r) {
     double least = r->value[0], most = r->value[0];
     for (int64_t i = 1; i < r->count; i++) {
         least = fmin(least, r->value[i]);
@@ -49,48 +52,30 @@ void dreamer_print_returns(const dreamer_returns *r) {
 
 /* ---- summary.json ------------------------------------------------------------------------------------------------ */
 
-static int hash_state(const dreamer_job *job, char text[65]) {
-    char path[RUN_PATH_SIZE], block[1 << 16];
-    const history *h = &job->history;
-    sha256 hash;
-    FILE *file = fopen(run_folder_file(&job->run, "checkpoints/last.safetensors", path, sizeof path), "re");
-    if (!file) return program_fail(EXIT_IO, "cannot read %s", path);
-    sha256_begin(&hash);
-    for (size_t got; (got = fread(block, 1, sizeof block, file)) > 0;) sha256_add(&hash, block, got);
-    const bool bad = ferror(file) != 0;
-    fclose(file);
-    sha256_add(&hash, h->step, (size_t)h->count * sizeof *h->step);
-    for (int m = 0; m < h->metric_count; m++) {
-        sha256_add(&hash, h->name[m], strlen(h->name[m]));
-        sha256_add(&hash, h->value[m], (size_t)h->count * sizeof *h->value[m]);
-    }
-    sha256_end(&hash, text);
-    return bad ? program_fail(EXIT_IO, "cannot read %s", path) : EXIT_OK;
-}
-
 typedef struct summary {
-    const dreamer_job *job;
-    const dreamer_returns *returns;
+    const agent_job *job;
+    const agent_returns *returns;
     char state[65];
 } summary;
 
 static void write_summary(FILE *file, const void *user) {
     const summary *whole = user;
-    const dreamer_job *job = whole->job;
-    const dreamer_returns *r = whole->returns;
+    const agent_job *job = whole->job;
+    const agent_returns *r = whole->returns;
     json_out out = json_out_begin(file, true);
     json_out_text(&out, "version", rv_version());
-    json_out_text(&out, "kind", "dreamer");
+    json_out_text(&out, "kind", job->kind->name);
     json_out_text(&out, "env", job->settings.env.name);
     json_out_whole(&out, "seed", job->settings.seed);
     json_out_text(&out, "device", rv_device_name(job->device));
-    json_out_whole(&out, "env_steps", rv_agent_steps(job->dreamer));
-    json_out_whole(&out, "episodes", rv_agent_episodes(job->dreamer));
-    json_out_whole(&out, "updates", rv_agent_updates(job->dreamer));
+    json_out_whole(&out, "env_steps", agent_job_steps(job)); /* of the simulator */
+    json_out_whole(&out, "action_repeat", job->settings.env.action_repeat);
+    json_out_whole(&out, "episodes", rv_agent_episodes(job->agent));
+    json_out_whole(&out, "updates", rv_agent_updates(job->agent));
     json_out_text(&out, "state_sha256", whole->state);
     json_out_object(&out, "evaluation");
     json_out_whole(&out, "episodes", r->count);
-    json_out_text(&out, "actions", job->settings.eval_drawn ? "drawn" : "mode");
+    json_out_text(&out, "policy", job->settings.eval_policy == POLICY_SAMPLE ? "sample" : "mean");
     json_out_number(&out, "mean", r->mean);
     json_out_number(&out, "deviation", r->deviation);
     json_out_number(&out, "low_95", r->low);
@@ -110,19 +95,11 @@ static void write_summary(FILE *file, const void *user) {
     json_out_end(&out);
 }
 
-int dreamer_write_summary(dreamer_job *job, const dreamer_returns *returns) {
+int agent_write_summary(agent_job *job, const agent_returns *returns) {
     summary whole = {.job = job, .returns = returns};
-    tensorboard_scalar(job->events, "evaluation/return", rv_agent_steps(job->dreamer), (float)returns->mean);
-    if (!tensorboard_flush(job->events)) {
-        return program_fail(EXIT_IO, "cannot write the TensorBoard file in %s", job->run.path);
-    }
-    int code = hash_state(job, whole.state);
-    if (code == EXIT_OK) code = run_folder_write(&job->run, "summary.json", write_summary, &whole);
-    if (code == EXIT_OK) {
-        printf("checkpoint  %s/checkpoints/last.safetensors\n", job->run.path);
-        printf("figures     %s/summary.json, %s/metrics.jsonl\n", job->run.path, job->run.path);
-    }
-    return code;
+    tensorboard_scalar(job->events, "evaluation/return", agent_job_steps(job), (float)returns->mean);
+    int code = run_state_hash(&job->run, &job->history, NULL, whole.state);
+    return code == EXIT_OK ? run_write_summary(&job->run, job->events, write_summary, &whole) : code;
 }
 
 /* ---- the learning curve ------------------------------------------------------------------------------------------ */
@@ -147,7 +124,7 @@ static plot_panel return_panel(const history *h, int m, const double *x, const c
                                     .y = h->value[m]}}};
 }
 
-static void add_evaluation(plot_panel *panel, const double *x, const dreamer_returns *r) {
+static void add_evaluation(plot_panel *panel, const double *x, const agent_returns *r) {
     panel->series[panel->series_count++] = (plot_series){.label = "evaluation in fresh environments",
                                                          .style = PLOT_POINTS,
                                                          .color = PLOT_VERMILLION,
@@ -156,7 +133,7 @@ static void add_evaluation(plot_panel *panel, const double *x, const dreamer_ret
                                                          .y = &r->mean};
 }
 
-int dreamer_plot(const char *folder, const char *title, const history *h, const dreamer_returns *returns) {
+int agent_plot(const char *folder, const char *title, const history *h, const agent_returns *returns) {
     char stem[1300], message[1600];
     const int m = find_metric(h, "return");
     if (!canvas_available()) {
@@ -181,39 +158,40 @@ int dreamer_plot(const char *folder, const char *title, const history *h, const 
 
 typedef struct eval_settings {
     int64_t episodes, seed;
-    bool drawn;
+    int policy;
     const char *device;
 } eval_settings;
 
 static const option eval_options[] = {
     OPTION_WHOLE(eval_settings, episodes, "episodes", "100", 1, 65536, "to act, one in each of as many environments"),
-    OPTION_FLAG(eval_settings, drawn, "drawn", "false", "with drawn actions, not the policy's mode"),
+    OPTION_CHOICE(eval_settings, policy, "policy", "mean", AGENT_POLICIES,
+                  "how to act: mean is the policy's mode, sample draws"),
     OPTION_WHOLE(eval_settings, seed, "seed", "1", 0, 1e9, "of the environments; none of them equals the run's own"),
     OPTION_TEXT(eval_settings, device, "device", NULL, "where to compute; by default as the run did"),
 };
 static const option_schema eval_schema = {.options = eval_options, .count = sizeof eval_options / sizeof *eval_options};
 
-void dreamer_eval_help(void) {
-    puts("\nOf a dreamer: acts new episodes in fresh environments. The last line is\n\n"
+void agent_eval_help(void) {
+    puts("\nOf an agent (dreamer, dreamer_v3): acts new episodes in fresh environments. The last line is\n\n"
          "  return mean M std S n N\n\nthe sum of rewards over an episode.\n\nOptions");
     options_print(&eval_schema, stdout);
 }
 
-int dreamer_eval(const char *folder, int argc, char **argv) {
-    dreamer_job job = {0};
-    dreamer_returns returns = {0};
+int agent_eval(const agent_kind *kind, const char *folder, int argc, char **argv) {
+    agent_job job = {.kind = kind};
+    agent_returns returns = {0};
     eval_settings s = {0};
     option_list words = {0};
     int code = options_read(&eval_schema, &s, argc, argv, &words);
-    if (code == EXIT_OK) code = dreamer_open_run(&job, folder, s.device);
-    if (code == EXIT_OK) code = dreamer_evaluate(&job, s.episodes, s.seed, s.drawn, &returns);
+    if (code == EXIT_OK) code = agent_open_run(&job, folder, s.device);
+    if (code == EXIT_OK) code = agent_evaluate(&job, s.episodes, s.seed, (agent_policy)s.policy, &returns);
     if (code == EXIT_OK) {
-        printf("evaluation  %lld steps learnt from; %s\n\n", (long long)rv_agent_steps(job.dreamer),
-               s.drawn ? "drawn actions" : "the policy's mode");
-        dreamer_print_returns(&returns);
+        printf("evaluation  %lld steps learnt from; %s\n\n", (long long)agent_job_steps(&job),
+               agent_policy_text((agent_policy)s.policy));
+        agent_print_returns(&returns);
     }
     free(returns.value);
-    dreamer_release(&job);
+    agent_job_release(&job);
     options_list_free(&words);
     return code;
 }

@@ -1,0 +1,145 @@
+/* experiments/agent_job.h: the parts of `reverie train dreamer` and `dreamer_v3`, and of what is done with their runs. */
+#ifndef EXPERIMENTS_AGENT_JOB_H
+#define EXPERIMENTS_AGENT_JOB_H
+
+#include "experiments/progress.h"
+#include "experiments/run_options.h"
+#include "experiments/run_record.h"
+#include "reverie/agent.h"
+
+/* Of a Dreamer on the VAE world model. */
+typedef struct dreamer_settings {
+    int64_t update_every, updates_each;
+    option_sizes actor_hidden, critic_hidden;
+    bool normed, learning_rate_decay;
+    int64_t window;
+    double prediction_weight, kl_weight, learning_rate, clip;
+    int64_t trajectories;
+    bool draw_latents, normalise_returns;
+    double gamma, lambda;
+    int gradient;
+    double entropy, actor_rate, actor_clip;
+    int64_t critic_bins;
+    double critic_rate, critic_clip, slow_rate;
+} dreamer_settings;
+
+typedef struct agent_settings {
+    int what, config;
+    int64_t seed;
+    const char *device, *out;
+    bool fresh, dry_run;
+    int progress;
+    environment_settings env;
+    int64_t environments, steps, prefill, replay, batch, horizon;
+    vae_settings vae;
+    dreamer_settings dreamer;
+    int64_t eval_episodes;
+    int eval_policy; /* agent_policy */
+    int64_t log_every;
+    double save_seconds;
+} agent_settings;
+
+typedef enum agent_policy { POLICY_MEAN, POLICY_SAMPLE } agent_policy;
+#define AGENT_POLICIES "mean sample"
+
+/* Option lines of every agent; steps are the simulator's. */
+#define AGENT_OPTIONS(of_steps, of_prefill)                                                                           \
+    OPTION_WHOLE(agent_settings, environments, "train.environments", "1", 1, 65536, "environments at once"),          \
+        OPTION_WHOLE(agent_settings, steps, "train.steps", of_steps, 1, 2e9,                                          \
+                     "environment steps, over all of them; each that an action is repeated for counts"),              \
+        OPTION_WHOLE(agent_settings, prefill, "train.prefill", of_prefill, 1, 1e9,                                    \
+                     "of those the first, with random actions"),                                                      \
+        OPTION_WHOLE(agent_settings, replay, "replay.capacity", "1000000", 1, 1e9,                                    \
+                     "actions kept at most, with what they led to; there is never room for more than train.steps holds")
+/* Keys that change nothing in what an agent learns. */
+#define AGENT_PASSING RUN_PASSING " eval.episodes eval.policy"
+
+#define AGENT_EVAL_OPTIONS(every)                                                                                     \
+    OPTION_WHOLE(agent_settings, eval_episodes, "eval.episodes", "100", 1, 65536,                                     \
+                 "at the end, in fresh environments"),                                                                \
+        OPTION_CHOICE(agent_settings, eval_policy, "eval.policy", "mean", AGENT_POLICIES,                             \
+                      "how to act there: mean is the policy's mode, sample draws"),                                   \
+        LOG_OPTIONS(agent_settings, every, 1000000, "environment steps")
+
+/* A set of weights, for those who list them. */
+typedef struct agent_weights {
+    const char *name; /* before the names of the set; "": none */
+    rv_params *params;
+    bool trained; /* has gradients and moments */
+} agent_weights;
+enum { AGENT_WEIGHTS = 4 };
+
+/* What one kind of agent differs in from another. Steps are those of the agent: what the settings say, over
+ * wrap.action_repeat. */
+typedef struct agent_kind {
+    const char *name, *text; /* the job; what it is, for its help */
+    const option_schema *schema;
+    rv_status (*create)(const agent_settings *settings, int64_t steps, int64_t prefill, rv_device *device, rv_env *env,
+                        rv_agent **agent);
+    rv_status (*replay_bytes)(const agent_settings *settings, int64_t steps, const rv_env_spaces *spaces,
+                              int64_t *bytes);
+    int (*weights)(rv_agent *agent, agent_weights list[AGENT_WEIGHTS]);
+} agent_kind;
+
+extern const agent_kind dreamer_kind;
+extern const option_schema dreamer_schema;
+
+/* Everything that one run makes; all zero but its kind before, and released as a whole. */
+typedef struct agent_job {
+    const agent_kind *kind;
+    agent_settings settings;
+    option_list list; /* holds the settings' texts */
+    option_origin origins[OPTION_MAX];
+    option_extras env_options;
+    run_folder run;
+    tensorboard *events;
+    rv_device *device;
+    rv_env *env;
+    rv_env_spaces spaces;
+    rv_agent *agent;
+    rv_checkpoint *checkpoint;
+    history history;
+    bool interrupted;
+    double begun, train_seconds, evaluate_seconds;
+    double saved; /* when the checkpoint was written */
+} agent_job;
+
+/* Returns of episodes in fresh environments. */
+typedef struct agent_returns {
+    int64_t count;
+    double *value; /* [count] */
+    double mean, deviation, low, high; /* of a sample (n - 1); 95 % confidence interval of the mean */
+} agent_returns;
+
+int train_agent(const agent_kind *kind, const char *file, int argc, char **argv);
+
+/* ---- set up: agent_setup.c. Exit codes, having printed what is wrong. ---- */
+
+void agent_job_release(agent_job *job);
+run_config agent_run_config(const agent_job *job);
+int agent_make_env(agent_job *job); /* and fills env_options with the standard values */
+int agent_make(agent_job *job);     /* the agent, and the checkpoint that describes it */
+int agent_load(agent_job *job, const char *path);
+int agent_dry_run(agent_job *job);
+int64_t agent_job_steps(const agent_job *job); /* of the simulator, so far */
+
+/* Makes everything that a run's folder describes, with its weights, for a command that uses it; `device` wins over the
+ * run's where it is not NULL. */
+int agent_open_run(agent_job *job, const char *folder, const char *device);
+
+/* ---- report: agent_report.c ---- */
+
+/* Acts so many episodes, one in each of as many fresh environments; the seeds are never training's. */
+int agent_evaluate(agent_job *job, int64_t episodes, int64_t seed, agent_policy policy, agent_returns *returns);
+const char *agent_policy_text(agent_policy policy);
+void agent_print_returns(const agent_returns *returns);
+int agent_write_summary(agent_job *job, const agent_returns *returns);
+
+/* The learning curve, from the run's metrics alone; `returns` may be NULL. */
+int agent_plot(const char *folder, const char *title, const history *history, const agent_returns *returns);
+
+/* `reverie eval RUN` of such a run. */
+int agent_eval(const agent_kind *kind, const char *folder, int argc, char **argv);
+void agent_eval_help(void);
+
+#endif
