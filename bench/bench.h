@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "reverie/agent.h"
 #include "reverie/dreamer_v3.h"
 #include "reverie/ops.h"
 #include "reverie/params.h"
@@ -54,13 +55,14 @@ double bench_copy_rate(int threads, double bytes);
 const char *bench_ceiling_isa(void); /* "avx512", "avx2", "baseline" */
 int bench_cores(void);
 
-/* ---- workloads.c, train_step.c, rssm.c, dreamer_v3.c: the work that peers do too ------------------------------------- */
+/* ---- workloads.c, train_step.c, imagine.c, dreamer.c, rssm.c, dreamer_v3.c: the work that peers do too - */
 
 enum { BENCH_MAX_ARRAYS = 128 };
 
 /* A plan with everything it needs. The named arrays are its inputs and results: they are what is
  * written to a file for the peers, and what is compared with another device's. */
-typedef struct bench_workload {
+typedef struct bench_workload bench_workload;
+struct bench_workload {
     rv_device *device;
     rv_array *arrays[BENCH_MAX_ARRAYS];
     int array_count;
@@ -69,12 +71,17 @@ typedef struct bench_workload {
     rv_trainer *trainer;
     rv_sequence_model *sequence_model; /* the RSSM's */
     rv_dreamer_v3 *dreamer_v3;
+    rv_params *actor;                  /* imagine's */
+    rv_env *env;                       /* the agent's */
+    rv_agent *agent;                   /* dreamer_update's, whose plan it is then */
     rv_plan *plan;
+    bool (*first)(bench_workload *workload);   /* NULL, or what the first run is in place of the plan's */
+    void (*results)(bench_workload *workload); /* NULL, or adds arrays of what the first run left */
     double flops, bytes; /* the least that the task takes, a run */
     int64_t launches, dispatches;
     char settings[512];  /* what a peer must know beside the arrays, as JSON; goes into the file */
     char error[600];     /* "" unless something failed */
-} bench_workload;
+};
 
 int bench_workload_count(void);
 const char *bench_workload_name(int index);
@@ -98,13 +105,25 @@ rv_array *bench_workload_filled(bench_workload *workload, const char *name, int6
 rv_array *bench_workload_normal(bench_workload *workload, const char *name, int64_t rows, int64_t cols, float scale);
 rv_graph *bench_workload_graph(bench_workload *workload);
 bool bench_workload_plan(bench_workload *workload, rv_graph *graph); /* makes the plan, destroys the graph */
+void bench_workload_count_flops(bench_workload *workload);           /* those of the plan */
+
+/* Every weight (its gradient) of a set as prefix + name. */
+void bench_workload_add_weights(bench_workload *workload, rv_params *params, rv_params_part part, const char *prefix);
+
+/* What draws `draw` of update 0 gives at times 0, 1 .., `rows` rows each, step below step. */
+void bench_workload_add_noise(bench_workload *workload, const char *name, uint64_t seed, const char *draw, int64_t steps,
+                              int64_t rows, int64_t cols, bool uniform);
 
 void bench_train_step(bench_workload *workload);
-void bench_train_step_results(bench_workload *workload); /* after the first run: losses, gradients, new weights */
+
+/* size: trajectories, steps. */
+void bench_imagine(bench_workload *workload, const int64_t *size);
+void bench_imagine_gradient(bench_workload *workload, const int64_t *size);
 
 /* size: sequences (states), steps. */
 void bench_rssm_observe(bench_workload *workload, const int64_t *size); /* losses and gradients */
 void bench_rssm_imagine(bench_workload *workload, const int64_t *size);
+void bench_dreamer_update(bench_workload *workload, const int64_t *size);
 void bench_dreamer_v3_update(bench_workload *workload, const int64_t *size);
 
 /* ---- gate.c: no time without the right result ---------------------------------------------------- */

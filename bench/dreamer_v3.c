@@ -18,21 +18,6 @@ static void make_agent(bench_workload *workload) {
     if (status != RV_OK) bench_workload_fail(workload, "agent", rv_dreamer_v3_message(workload->dreamer_v3));
 }
 
-/* Every weight as "before/" + its name: what the peers begin with. */
-static void add_weights(bench_workload *workload, rv_params *params) {
-    for (int i = 0; i < rv_params_count(params) && !workload->error[0]; i++) {
-        char name[256];
-        int64_t rows, cols;
-        snprintf(name, sizeof name, "before/%s", rv_params_name(params, i));
-        rv_params_shape(params, i, &rows, &cols);
-        float *values = malloc((size_t)(rows * cols) * sizeof *values);
-        if (values && rv_params_get(params, i, RV_VALUE, values) == RV_OK)
-            bench_workload_filled(workload, name, rows, cols, values);
-        else bench_workload_fail(workload, name, values ? rv_params_message(params) : "out of memory");
-        free(values);
-    }
-}
-
 /* Uniforms in (0, 1); or flags, 1 where a uniform lies below `share`. */
 static rv_tensor uniforms(bench_workload *workload, rv_graph *graph, const char *name, int64_t rows, int64_t cols,
                           float share) {
@@ -94,11 +79,9 @@ void bench_dreamer_v3_update(bench_workload *workload, const int64_t *size) {
     if (!graph) return;
     const rv_dreamer_v3_update update = record(workload, graph, size[0], size[1]);
     if (!workload->error[0]) store_results(workload, &update);
-    add_weights(workload, rv_dreamer_v3_params(workload->dreamer_v3));
-    add_weights(workload, rv_dreamer_v3_slow_params(workload->dreamer_v3));
-    rv_plan_report report = {.size = sizeof report};
-    if (bench_workload_plan(workload, graph) && rv_plan_report_get(workload->plan, &report) == RV_OK)
-        workload->flops = report.flops;
+    bench_workload_add_weights(workload, rv_dreamer_v3_params(workload->dreamer_v3), RV_VALUE, "before/");
+    bench_workload_add_weights(workload, rv_dreamer_v3_slow_params(workload->dreamer_v3), RV_VALUE, "before/");
+    if (bench_workload_plan(workload, graph)) bench_workload_count_flops(workload);
     snprintf(workload->settings, sizeof workload->settings,
              "{\"sequences\": %d, \"steps\": %d, \"horizon\": %d, \"observation\": %d, \"action\": %d, "
              "\"learning_rate\": 4e-5}",

@@ -32,9 +32,7 @@ static rv_array *make_uniforms(bench_workload *workload, const char *name, int64
 }
 
 static void finish(bench_workload *workload, rv_graph *graph) {
-    rv_plan_report report = {.size = sizeof report};
-    if (bench_workload_plan(workload, graph) && rv_plan_report_get(workload->plan, &report) == RV_OK)
-        workload->flops = report.flops;
+    if (bench_workload_plan(workload, graph)) bench_workload_count_flops(workload);
 }
 
 void bench_rssm_observe(bench_workload *workload, const int64_t *size) {

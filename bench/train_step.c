@@ -24,24 +24,6 @@ static transitions *make_transitions(void) {
     return data;
 }
 
-/* Adds every weight (its gradient) as prefix + name. */
-static void add_weights(bench_workload *workload, rv_params_part part, const char *prefix) {
-    rv_params *params = rv_world_model_params(workload->model);
-    for (int i = 0; i < rv_params_count(params) && !workload->error[0]; i++) {
-        char name[256];
-        int64_t rows, cols;
-        snprintf(name, sizeof name, "%s%s", prefix, rv_params_name(params, i));
-        rv_params_shape(params, i, &rows, &cols);
-        float *values = malloc((size_t)(rows * cols) * sizeof *values);
-        if (values && rv_params_get(params, i, part, values) == RV_OK) {
-            bench_workload_filled(workload, name, rows, cols, values);
-        } else {
-            bench_workload_fail(workload, name, values ? rv_params_message(params) : "out of memory");
-        }
-        free(values);
-    }
-}
-
 /* The rows that the first step draws, and its noise: what the peers are given. */
 static void add_first_batch(bench_workload *workload, const transitions *data) {
     uint32_t bits[BATCH];
@@ -76,7 +58,7 @@ static void add_inputs(bench_workload *workload, const transitions *data) {
     bench_workload_filled(workload, "data/action", STEPS, ACTION, data->action);
     bench_workload_filled(workload, "data/reward", STEPS, 1, data->reward);
     add_first_batch(workload, data);
-    add_weights(workload, RV_VALUE, "before/");
+    bench_workload_add_weights(workload, rv_world_model_params(workload->model), RV_VALUE, "before/");
 }
 
 static void make(bench_workload *workload, const transitions *data) {
@@ -98,24 +80,8 @@ static void make(bench_workload *workload, const transitions *data) {
     add_inputs(workload, data);
 }
 
-void bench_train_step(bench_workload *workload) {
-    transitions *data = make_transitions();
-    if (!data) {
-        bench_workload_fail(workload, "train_step", "out of memory");
-        return;
-    }
-    make(workload, data);
-    free(data);
-    rv_plan_report report = {.size = sizeof report};
-    if (!workload->error[0]) rv_plan_report_get(workload->plan, &report);
-    workload->flops = report.flops;
-    snprintf(workload->settings, sizeof workload->settings,
-             "{\"batch\": %d, \"latent\": %d, \"learning_rate\": %.9g, \"clip\": %.9g, \"kl_weight\": %.9g, "
-             "\"beta1\": 0.9, \"beta2\": 0.999, \"eps\": 1e-8, \"weight_decay\": 0}",
-             BATCH, LATENT, RATE, CLIP, KL_WEIGHT);
-}
-
-void bench_train_step_results(bench_workload *workload) {
+/* After the first run: losses, gradients, new weights. */
+static void add_results(bench_workload *workload) {
     rv_metric metrics[RV_TRAINER_METRICS];
     if (rv_trainer_metrics(workload->trainer, metrics) != RV_OK) {
         bench_workload_fail(workload, "metrics", rv_trainer_message(workload->trainer));
@@ -125,6 +91,22 @@ void bench_train_step_results(bench_workload *workload) {
     for (int i = 0; i < 5; i++) losses[i] = metrics[i].value;
     bench_workload_filled(workload, "losses", 1, 5, losses);
     bench_workload_filled(workload, "gradient_norm", 1, 1, &metrics[5].value);
-    add_weights(workload, RV_GRADIENT, "gradient/");
-    add_weights(workload, RV_VALUE, "after/");
+    bench_workload_add_weights(workload, rv_world_model_params(workload->model), RV_GRADIENT, "gradient/");
+    bench_workload_add_weights(workload, rv_world_model_params(workload->model), RV_VALUE, "after/");
+}
+
+void bench_train_step(bench_workload *workload) {
+    workload->results = add_results;
+    transitions *data = make_transitions();
+    if (!data) {
+        bench_workload_fail(workload, "train_step", "out of memory");
+        return;
+    }
+    make(workload, data);
+    free(data);
+    bench_workload_count_flops(workload);
+    snprintf(workload->settings, sizeof workload->settings,
+             "{\"batch\": %d, \"latent\": %d, \"learning_rate\": %.9g, \"clip\": %.9g, \"kl_weight\": %.9g, "
+             "\"beta1\": 0.9, \"beta2\": 0.999, \"eps\": 1e-8, \"weight_decay\": 0}",
+             BATCH, LATENT, RATE, CLIP, KL_WEIGHT);
 }

@@ -67,6 +67,40 @@ bool bench_workload_plan(bench_workload *workload, rv_graph *graph) {
     return !workload->error[0];
 }
 
+void bench_workload_count_flops(bench_workload *workload) {
+    rv_plan_report report = {.size = sizeof report};
+    if (!workload->error[0] && rv_plan_report_get(workload->plan, &report) == RV_OK) workload->flops = report.flops;
+}
+
+void bench_workload_add_weights(bench_workload *workload, rv_params *params, rv_params_part part, const char *prefix) {
+    for (int i = 0; i < rv_params_count(params) && !workload->error[0]; i++) {
+        char name[256];
+        int64_t rows, cols;
+        snprintf(name, sizeof name, "%s%s", prefix, rv_params_name(params, i));
+        rv_params_shape(params, i, &rows, &cols);
+        float *values = malloc((size_t)(rows * cols) * sizeof *values);
+        if (values && rv_params_get(params, i, part, values) == RV_OK) {
+            bench_workload_filled(workload, name, rows, cols, values);
+        } else {
+            bench_workload_fail(workload, name, values ? rv_params_message(params) : "out of memory");
+        }
+        free(values);
+    }
+}
+
+void bench_workload_add_noise(bench_workload *workload, const char *name, uint64_t seed, const char *draw, int64_t steps,
+                              int64_t rows, int64_t cols, bool uniform) {
+    float *values = malloc((size_t)(steps * rows * cols) * sizeof *values);
+    for (int64_t t = 0; values && t < steps; t++) {
+        float *const to = values + t * rows * cols;
+        if (uniform) rv_random_uniform(seed, 0, draw, (uint32_t)t, rows, cols, to);
+        else rv_random_normal(seed, 0, draw, (uint32_t)t, rows, cols, to);
+    }
+    if (values) bench_workload_filled(workload, name, steps * rows, cols, values);
+    else bench_workload_fail(workload, name, "out of memory");
+    free(values);
+}
+
 /* ---- gru_cell -------------------------------------------------------------------------------------- */
 
 typedef struct gru {
@@ -175,6 +209,13 @@ static const struct {
     int64_t size[3];
 } WORKLOADS[] = {
     {"train_step/course", train_step, {64}},
+    {"imagine/course_b1_h15", bench_imagine, {1, 15}},
+    {"imagine/course_b64_h15", bench_imagine, {64, 15}},
+    {"imagine/course_b1024_h15", bench_imagine, {1024, 15}},
+    {"imagine_gradient/course_b1_h15", bench_imagine_gradient, {1, 15}},
+    {"imagine_gradient/course_b64_h15", bench_imagine_gradient, {64, 15}},
+    {"imagine_gradient/course_b1024_h15", bench_imagine_gradient, {1024, 15}},
+    {"dreamer_update/course", bench_dreamer_update, {0}},
     {"rssm_observe/size1m_b16_t64", bench_rssm_observe, {16, 64}},
     {"rssm_imagine/size1m_b1024_h15", bench_rssm_imagine, {1024, 15}},
     {"dreamer_v3_update/size1m_b16_t64", bench_dreamer_v3_update, {16, 64}},
@@ -219,12 +260,12 @@ bench_workload *bench_workload_create(int index, rv_device *device) {
 
 void bench_workload_destroy(bench_workload *workload) {
     if (!workload) return;
-    if (workload->trainer) {
-        rv_trainer_destroy(workload->trainer);
-    } else {
-        rv_plan_destroy(workload->plan);
-    }
+    if (!workload->trainer && !workload->agent) rv_plan_destroy(workload->plan);
+    rv_trainer_destroy(workload->trainer);
+    rv_agent_destroy(workload->agent);
+    rv_env_destroy(workload->env);
     rv_world_model_destroy(workload->model);
+    rv_params_destroy(workload->actor);
     rv_sequence_model_destroy(workload->sequence_model);
     rv_dreamer_v3_destroy(workload->dreamer_v3);
     rv_random_destroy(workload->random);
@@ -240,10 +281,10 @@ bool bench_workload_run(void *user) {
 
 bool bench_workload_first_run(bench_workload *workload) {
     if (workload->error[0]) return false;
-    if (!bench_workload_run(workload)) {
+    if (!(workload->first ? workload->first(workload) : bench_workload_run(workload))) {
         bench_workload_fail(workload, "run", rv_plan_message(workload->plan));
-    } else if (workload->trainer) {
-        bench_train_step_results(workload);
+    } else if (workload->results) {
+        workload->results(workload);
     }
     return !workload->error[0];
 }

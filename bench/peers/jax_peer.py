@@ -15,6 +15,8 @@ if len(sys.argv) < 4:
 import jax
 import jax.numpy as jnp
 
+import jax_dreamer
+import jax_imagine
 import jax_world_model
 from serve import Skip, agree, serve
 
@@ -97,10 +99,14 @@ def matmul(dump):
 
 def prepare(case, dump):
     family = case.split("/")[0]
-    if GENERATOR != "threefry" and family not in ("train_step", "sample_normal"):
+    if GENERATOR != "threefry" and family not in ("train_step", "sample_normal", "imagine", "imagine_gradient", "dreamer_update"):
         raise Skip("no noise in it: the same as with threefry")
     if family == "train_step":
         return jax_world_model.prepare(dump)
+    if family == "dreamer_update":
+        return jax_dreamer.prepare(dump)
+    if family in ("imagine", "imagine_gradient"):
+        return jax_imagine.prepare(dump, gradient=family == "imagine_gradient")
     if family == "gru_cell":
         return gru_cell(dump, gradient=False)
     if family == "gru_cell_gradient":

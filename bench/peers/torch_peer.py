@@ -11,7 +11,9 @@ import sys
 
 import torch
 
+import torch_dreamer
 import torch_dreamer_v3
+import torch_imagine
 import torch_world_model
 from serve import Skip, agree, serve
 
@@ -150,6 +152,10 @@ def prepared(case, dump):
     family = case.split("/")[0]
     if family == "train_step":
         return torch_world_model.prepare(dump, DEVICE, VARIANT == "eager", compiled)
+    if family == "dreamer_update":
+        return torch_dreamer.prepare(dump, DEVICE, VARIANT == "eager", compiled)
+    if family in ("imagine", "imagine_gradient"):
+        return torch_imagine.prepare(dump, DEVICE, VARIANT == "eager", compiled, gradient=family == "imagine_gradient")
     if family == "dreamer_v3_update":
         return torch_dreamer_v3.prepare(dump, compiled)
     if family == "gru_cell":
