@@ -23,6 +23,14 @@ typedef struct dreamer_settings {
     double critic_rate, critic_clip, slow_rate;
 } dreamer_settings;
 
+/* Of DreamerV3. */
+typedef struct dreamer_v3_settings {
+    int model; /* a size's name; 0: the recipe's */
+    sequence_sizes sizes;
+    int64_t ratio, length, warmup;
+    double learning_rate, return_horizon, lambda, entropy, slow_rate;
+} dreamer_v3_settings;
+
 typedef struct agent_settings {
     int what, config;
     int64_t seed;
@@ -33,6 +41,7 @@ typedef struct agent_settings {
     int64_t environments, steps, prefill, replay, batch, horizon;
     vae_settings vae;
     dreamer_settings dreamer;
+    dreamer_v3_settings v3;
     int64_t eval_episodes;
     int eval_policy; /* agent_policy */
     int64_t log_every;
@@ -43,14 +52,14 @@ typedef enum agent_policy { POLICY_MEAN, POLICY_SAMPLE } agent_policy;
 #define AGENT_POLICIES "mean sample"
 
 /* Option lines of every agent; steps are the simulator's. */
-#define AGENT_OPTIONS(of_steps, of_prefill)                                                                           \
-    OPTION_WHOLE(agent_settings, environments, "train.environments", "1", 1, 65536, "environments at once"),          \
-        OPTION_WHOLE(agent_settings, steps, "train.steps", of_steps, 1, 2e9,                                          \
+#define AGENT_OPTIONS(least, of_environments, of_steps, of_replay)                                                    \
+    OPTION_WHOLE(agent_settings, environments, "train.environments", of_environments, least, 65536,                   \
+                 "environments at once"),                                                                             \
+        OPTION_WHOLE(agent_settings, steps, "train.steps", of_steps, least, 2e9,                                      \
                      "environment steps, over all of them; each that an action is repeated for counts"),              \
-        OPTION_WHOLE(agent_settings, prefill, "train.prefill", of_prefill, 1, 1e9,                                    \
-                     "of those the first, with random actions"),                                                      \
-        OPTION_WHOLE(agent_settings, replay, "replay.capacity", "1000000", 1, 1e9,                                    \
+        OPTION_WHOLE(agent_settings, replay, "replay.capacity", of_replay, least, 1e9,                                \
                      "actions kept at most, with what they led to; there is never room for more than train.steps holds")
+
 /* Keys that change nothing in what an agent learns. */
 #define AGENT_PASSING RUN_PASSING " eval.episodes eval.policy"
 
@@ -76,13 +85,13 @@ typedef struct agent_kind {
     const option_schema *schema;
     rv_status (*create)(const agent_settings *settings, int64_t steps, int64_t prefill, rv_device *device, rv_env *env,
                         rv_agent **agent);
-    rv_status (*replay_bytes)(const agent_settings *settings, int64_t steps, const rv_env_spaces *spaces,
-                              int64_t *bytes);
+    rv_status (*replay_bytes)(const agent_settings *settings, int64_t steps, int64_t prefill,
+                              const rv_env_spaces *spaces, int64_t *bytes);
     int (*weights)(rv_agent *agent, agent_weights list[AGENT_WEIGHTS]);
 } agent_kind;
 
-extern const agent_kind dreamer_kind;
-extern const option_schema dreamer_schema;
+extern const agent_kind dreamer_kind, dreamer_v3_kind;
+extern const option_schema dreamer_schema, dreamer_v3_schema;
 
 /* Everything that one run makes; all zero but its kind before, and released as a whole. */
 typedef struct agent_job {

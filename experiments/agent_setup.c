@@ -36,6 +36,10 @@ run_config agent_run_config(const agent_job *job) {
 
 /* The agent's own: an action that is repeated is one. */
 static int64_t own_steps(const agent_job *job) { return job->settings.steps / job->settings.env.action_repeat; }
+static int64_t own_prefill(const agent_job *job) {
+    const int64_t repeat = job->settings.env.action_repeat;
+    return (job->settings.prefill + repeat - 1) / repeat;
+}
 
 int64_t agent_job_steps(const agent_job *job) {
     return rv_agent_steps(job->agent) * job->settings.env.action_repeat;
@@ -43,12 +47,11 @@ int64_t agent_job_steps(const agent_job *job) {
 
 int agent_make(agent_job *job) {
     const agent_settings *s = &job->settings;
-    const int64_t repeat = s->env.action_repeat, prefill = (s->prefill + repeat - 1) / repeat;
     if (own_steps(job) < 1) {
         return program_fail(EXIT_CONFIG, "train.steps is %lld, less than one action of wrap.action_repeat %lld",
-                            (long long)s->steps, (long long)repeat);
+                            (long long)s->steps, (long long)s->env.action_repeat);
     }
-    rv_status status = job->kind->create(s, own_steps(job), prefill, job->device, job->env, &job->agent);
+    rv_status status = job->kind->create(s, own_steps(job), own_prefill(job), job->device, job->env, &job->agent);
     if (status != RV_OK) return failed(status, rv_agent_message(job->agent));
     const run_config config = agent_run_config(job);
     status = rv_checkpoint_create(job->device, &job->checkpoint);
@@ -113,7 +116,7 @@ int agent_dry_run(agent_job *job) {
         count += list[i].trained ? size : 0;
         weight_bytes += (list[i].trained ? 16 : 4) * size;
     }
-    rv_status status = job->kind->replay_bytes(&job->settings, own_steps(job), &job->spaces, &bytes);
+    rv_status status = job->kind->replay_bytes(&job->settings, own_steps(job), own_prefill(job), &job->spaces, &bytes);
     if (status != RV_OK) return failed(status, "the replay's size");
     puts("");
     print_plan("An update", rv_agent_train_plan(job->agent));

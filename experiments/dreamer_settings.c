@@ -8,7 +8,8 @@ static const option options[] = {
     RUN_OPTIONS(S, "dreamer", "default course", "default is tuned, course is the notebook's", "run/dreamer",
                 "of environments, weights and noise"),
     ENVIRONMENT_OPTIONS(S, "continuous_pendulum"),
-    AGENT_OPTIONS("6000", "1000"),
+    AGENT_OPTIONS(1, "1", "6000", "1000000"),
+    OPTION_WHOLE(S, prefill, "train.prefill", "1000", 1, 1e9, "of those the first, with random actions"),
     OPTION_WHOLE(S, dreamer.update_every, "train.update_every", "1", 1, 1e6, "actions .."),
     OPTION_WHOLE(S, dreamer.updates_each, "train.updates_each", "1", 1, 1e6, ".. that bring so many updates"),
     VAE_OPTIONS(S),
@@ -75,7 +76,7 @@ static const option_named named[] = {
 };
 
 const option_schema dreamer_schema = {options, sizeof options / sizeof *options, "env.", named,
-                                      sizeof named / sizeof *named};
+                                      sizeof named / sizeof *named, NULL};
 
 static rv_dreamer_options agent_options(const agent_settings *s, int64_t steps, int64_t prefill) {
     const dreamer_settings *d = &s->dreamer;
@@ -121,8 +122,9 @@ static rv_status create(const agent_settings *s, int64_t steps, int64_t prefill,
     return rv_dreamer_create(device, env, &options, agent);
 }
 
-static rv_status replay_bytes(const agent_settings *s, int64_t steps, const rv_env_spaces *spaces, int64_t *bytes) {
-    const rv_dreamer_options options = agent_options(s, steps, 1);
+static rv_status replay_bytes(const agent_settings *s, int64_t steps, int64_t prefill, const rv_env_spaces *spaces,
+                              int64_t *bytes) {
+    const rv_dreamer_options options = agent_options(s, steps, prefill);
     return rv_dreamer_replay_bytes(&options, spaces, s->environments, bytes);
 }
 

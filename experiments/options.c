@@ -352,6 +352,7 @@ int options_apply(const option_schema *schema, const option_list *list, void *se
     for (int i = 0; i < list->count && code == EXIT_OK; i++) {
         code = apply_entry(schema, &list->entries[i], settings, origins, extras);
     }
+    if (code == EXIT_OK && schema->complete) schema->complete(settings);
     return code;
 }
 

@@ -73,6 +73,7 @@ typedef struct option_schema {
     const char *prefix; /* "env.": numbers under whatever key begins so; NULL: none */
     const option_named *named;
     int named_count;
+    void (*complete)(void *settings); /* fills in what follows from the rest; NULL: nothing does */
 } option_schema;
 
 /* ---- what was written, and where --------------------------------------------------------------------------- */

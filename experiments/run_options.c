@@ -20,3 +20,24 @@ rv_world_model_options vae_options(const vae_settings *s) {
                                     .continue_hidden = option_sizes_of(&s->continue_hidden),
                                     .normalise_reward = s->normalise_reward};
 }
+
+void sequence_sizes_fill(sequence_sizes *sizes, const rv_sequence_model_options *model) {
+    const rv_rssm_options *r = &model->rssm;
+    if (sizes->deter == 0) sizes->deter = r->deter;
+    if (sizes->hidden == 0) sizes->hidden = r->hidden;
+    if (sizes->stoch == 0) sizes->stoch = r->stoch;
+    if (sizes->classes == 0) sizes->classes = r->classes;
+    if (sizes->blocks == 0) sizes->blocks = r->blocks;
+    if (sizes->units == 0) sizes->units = model->units;
+}
+
+void sequence_sizes_set(const sequence_sizes *sizes, rv_sequence_model_options *model) {
+    sequence_sizes all = *sizes;
+    sequence_sizes_fill(&all, model);
+    model->rssm.deter = all.deter;
+    model->rssm.hidden = all.hidden;
+    model->rssm.stoch = all.stoch;
+    model->rssm.classes = all.classes;
+    model->rssm.blocks = all.blocks;
+    model->units = all.units;
+}

@@ -5,6 +5,7 @@
 
 #include "experiments/environment.h"
 #include "experiments/options.h"
+#include "reverie/sequence_model.h"
 #include "reverie/world_model.h"
 
 /* Keys that hold for one command, and so change nothing in a run: config.yaml leaves the first out. */
@@ -68,6 +69,24 @@ rv_sizes option_sizes_of(const option_sizes *sizes);
 /* ---- sizes of a sequence model ---- */
 
 #define SEQUENCE_SIZES "tiny size1m size12m size25m size50m size100m size200m size400m debug planet"
+
+typedef struct sequence_sizes {
+    int64_t deter, hidden, stoch, classes, blocks, units; /* 0: of a preset */
+} sequence_sizes;
+
+/* of `sequence_sizes sizes` */
+#define SEQUENCE_OPTIONS(S, sizes, zero)                                                                              \
+    OPTION_WHOLE(S, sizes.deter, "model.deter", "0", 0, 65536, "size of the deterministic state; 0: " zero),          \
+        OPTION_WHOLE(S, sizes.hidden, "model.hidden", "0", 0, 65536, "width of the layers round it; 0: " zero),       \
+        OPTION_WHOLE(S, sizes.stoch, "model.stoch", "0", 0, 65536, "latent variables; 0: " zero),                     \
+        OPTION_WHOLE(S, sizes.classes, "model.classes", "0", 0, 65536,                                                \
+                     "of each, where they are categorical; 0: " zero),                                                \
+        OPTION_WHOLE(S, sizes.blocks, "model.blocks", "0", 0, 65536, "of the block GRU; 0: " zero),                   \
+        OPTION_WHOLE(S, sizes.units, "model.units", "0", 0, 65536, "width of encoder, decoder and heads; 0: " zero)
+
+/* Takes what is 0 from the model; sets what is not 0 in it. */
+void sequence_sizes_fill(sequence_sizes *sizes, const rv_sequence_model_options *model);
+void sequence_sizes_set(const sequence_sizes *sizes, rv_sequence_model_options *model);
 
 /* Where 0 means none in a setting, there it means the default. */
 static inline float setting_or_none(double value) { return value > 0 ? (float)value : -1.0f; }

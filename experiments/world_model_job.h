@@ -14,7 +14,7 @@
 /* Of a sequence model. */
 typedef struct sequence_settings {
     int model, latent, core, reward; /* names of them; 0 of the last three: as the model has it */
-    int64_t deter, hidden, stoch, classes, blocks, units; /* 0: likewise */
+    sequence_sizes sizes;
     bool symlog;
     double free_nats, dyn, rep, reconstruction, reward_scale, continue_scale;
     bool free_mean;

@@ -17,13 +17,7 @@ static const option options[] = {
     OPTION_CHOICE(S, sequence.core, "model.core", "auto", "auto block_gru gru", "auto: as model.size has it"),
     OPTION_CHOICE(S, sequence.reward, "model.reward", "auto", "auto twohot number",
                   "how a reward is predicted; auto: as model.size has it"),
-    OPTION_WHOLE(S, sequence.deter, "model.deter", "0", 0, 65536,
-                 "size of the deterministic state; here and below, 0: as model.size has it"),
-    OPTION_WHOLE(S, sequence.hidden, "model.hidden", "0", 0, 65536, "width of the layers round it"),
-    OPTION_WHOLE(S, sequence.stoch, "model.stoch", "0", 0, 65536, "latent variables"),
-    OPTION_WHOLE(S, sequence.classes, "model.classes", "0", 0, 65536, "of each, where they are categorical"),
-    OPTION_WHOLE(S, sequence.blocks, "model.blocks", "0", 0, 65536, "of the block GRU"),
-    OPTION_WHOLE(S, sequence.units, "model.units", "0", 0, 65536, "width of encoder, decoder and heads"),
+    SEQUENCE_OPTIONS(S, sequence.sizes, "as model.size has it"),
     OPTION_FLAG(S, sequence.symlog, "model.symlog", "true", "see observations as symlog(observation)"),
     OPTION_NUMBER(S, sequence.free_nats, "loss.free_nats", "1", 0, 1e6, "divergences below are free"),
     OPTION_FLAG(S, sequence.free_mean, "loss.free_mean", "false", "the mean's, not each row's"),
@@ -69,16 +63,12 @@ static const option_named named[] = {
 };
 
 const option_schema sequence_schema = {options, sizeof options / sizeof *options, "env.", named,
-                                       sizeof named / sizeof *named};
+                                       sizeof named / sizeof *named, NULL};
 
 /* ---- model and trainer ------------------------------------------------------------------------------------------- */
 
 static int failed(rv_status status, const char *message) {
     return program_fail(program_code(status), "%s", message && message[0] ? message : rv_status_text(status));
-}
-
-static void set_size(int64_t setting, int64_t *size) {
-    if (setting > 0) *size = setting;
 }
 
 static void set_sizes(const sequence_settings *s, rv_sequence_model_options *sizes) {
@@ -87,12 +77,7 @@ static void set_sizes(const sequence_settings *s, rv_sequence_model_options *siz
     if (s->core > 0) sizes->rssm.core = s->core == 1 ? RV_CORE_BLOCK_GRU : RV_CORE_GRU;
     if (s->reward == 1 && sizes->bins < 0) sizes->bins = 0;
     if (s->reward == 2) sizes->bins = -1;
-    set_size(s->deter, &sizes->rssm.deter);
-    set_size(s->hidden, &sizes->rssm.hidden);
-    set_size(s->stoch, &sizes->rssm.stoch);
-    set_size(s->classes, &sizes->rssm.classes);
-    set_size(s->blocks, &sizes->rssm.blocks);
-    set_size(s->units, &sizes->units);
+    sequence_sizes_set(&s->sizes, sizes);
 }
 
 static rv_sequence_model_options model_options(const world_model_job *job) {

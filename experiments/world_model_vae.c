@@ -59,7 +59,7 @@ static const option_named named[] = {
 };
 
 const option_schema world_model_schema = {options, sizeof options / sizeof *options, "env.", named,
-                                          sizeof named / sizeof *named};
+                                          sizeof named / sizeof *named, NULL};
 
 /* ---- model and trainer ------------------------------------------------------------------------------------------- */
 
