@@ -44,7 +44,7 @@
 extern "C" {
 #endif
 
-typedef struct rv_agent rv_agent; /* its environments stay the caller's, who keeps them alive and leaves them to it */
+typedef struct rv_agent rv_agent; /* its environments stay the caller's, alive, and are left to it */
 
 RV_API void rv_agent_destroy(rv_agent *agent); /* NULL is fine */
 RV_API const char *rv_agent_message(const rv_agent *agent);
