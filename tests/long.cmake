@@ -27,11 +27,11 @@ if(TARGET reverie_backend_opencl)
   set_tests_properties(suite_faults_opencl PROPERTIES LABELS "long;campaign" TIMEOUT 3600)
 endif()
 
-# a hundred kills at random moments, each followed by a resumption
+# a hundred kills of every job at random moments, each followed by a resumption
 if(TARGET reverie_program)
   set(folder ${CMAKE_CURRENT_BINARY_DIR}/work/program_kills)
   file(MAKE_DIRECTORY ${folder})
-  add_test(NAME suite_program_kills COMMAND test_program_resume WORKING_DIRECTORY ${folder})
-  set_tests_properties(suite_program_kills PROPERTIES LABELS long TIMEOUT 1200
+  add_test(NAME suite_program_kills COMMAND test_program_kills WORKING_DIRECTORY ${folder})
+  set_tests_properties(suite_program_kills PROPERTIES LABELS long TIMEOUT 2400
                        ENVIRONMENT "REVERIE_PROGRAM=$<TARGET_FILE:reverie_program>;RV_KILLS=100")
 endif()

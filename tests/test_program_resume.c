@@ -1,7 +1,6 @@
-/* Runs that are interrupted, killed, and go on: they end in the state of one that never stopped. */
-#include "tests/program/program.h"
-
-#include <time.h>
+/* Runs that are interrupted and go on: they end in the state of one that never stopped; what cannot go on is told. (Kills at
+ * random moments: test_program_kills.c.) */
+#include "tests/program/kills.h"
 
 #define SIZES "--model.latent=4 --model.vae_hidden=16 --model.dynamics_hidden=16 --model.reward_hidden=8 "
 #define JOB                                                                                                          \
@@ -9,117 +8,18 @@
     "--eval.horizon=15 --train.batch=8 --train.window=3 --model.continue_hidden=8 --data.validation=0.2 " SIZES \
     "--log.every=10 --save.seconds=0 "
 
-static double now(void) {
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    return (double)at.tv_sec + 1e-9 * (double)at.tv_nsec;
-}
-
-/* Begins the program, as run() would; its output goes to out.txt and err.txt. */
-static pid_t begin(const char *arguments) {
-    char line[2048];
-    snprintf(line, sizeof line, "exec '%s' %s >out.txt 2>err.txt </dev/null", program, arguments);
-    pid_t child = fork();
-    if (child == 0) {
-        execl("/bin/sh", "sh", "-c", line, (char *)NULL);
-        _exit(127);
-    }
-    assert_true(child > 0);
-    return child;
-}
-
-static int end(pid_t child) {
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-}
-
-static void get_hash(const char *folder, char hash[65]) {
-    json_t *summary = read_json(folder, "summary.json");
-    snprintf(hash, 65, "%s", json_string_value(json_object_get(summary, "state_sha256")));
-    assert_int_equal(strlen(hash), 64);
-    json_decref(summary);
-}
-
 static char reference[65];
-static double seconds;
 
 static void one_that_never_stops(void **unused) {
     (void)unused;
-    double begun = now();
     assert_int_equal(run(JOB "--out=whole --fresh"), 0);
-    seconds = now() - begun;
     get_hash("whole", reference);
     assert_int_equal(run(JOB "--out=again --fresh --save.seconds=1000"), 0); /* how often it saves changes nothing */
+    assert_hash("again", reference);
     char hash[65];
-    get_hash("again", hash);
-    assert_string_equal(hash, reference);
     assert_int_equal(run(JOB "--out=other --fresh --seed=1"), 0);
     get_hash("other", hash);
     assert_string_not_equal(hash, reference);
-}
-
-static void check_end(void) {
-    char hash[65];
-    get_hash("killed", hash);
-    assert_string_equal(hash, reference);
-    json_t *whole = read_metrics("whole"), *killed = read_metrics("killed");
-    assert_true(json_equal(whole, killed));
-    json_decref(whole);
-    json_decref(killed);
-}
-
-/* Whether the last run went on from a checkpoint. */
-static bool goes_on(void) {
-    char *out = read_file("out.txt");
-    bool found = strstr(out, "resuming") != NULL;
-    free(out);
-    return found;
-}
-
-/* RV_KILLS (5) kills at random moments, one or more to a run; each run then ends as the one that was left alone. */
-static void killed_and_resumed(void **unused) {
-    (void)unused;
-    const char *wanted = getenv("RV_KILLS");
-    const int kills = wanted ? atoi(wanted) : 5;
-    int done = 0, finished = 0, resumed = 0;
-    unsigned random = (unsigned)time(NULL);
-    printf("seed of the moments: %u\n", random);
-    bool fresh = true;
-    while (done < kills) {
-        double moment = seconds * 1.05 * (double)rand_r(&random) / (double)RAND_MAX;
-        int signal = rand_r(&random) % 4 == 0 ? SIGINT : SIGKILL;
-        pid_t child = begin(fresh ? JOB "--out=killed --fresh" : JOB "--out=killed");
-        double begun = now();
-        siginfo_t gone = {0};
-        while (now() - begun < moment && gone.si_pid == 0) {
-            usleep(1000);
-            waitid(P_PID, (id_t)child, &gone, WEXITED | WNOHANG | WNOWAIT);
-        }
-        if (gone.si_pid != 0 && fresh) seconds = now() - begun; /* it was quicker than the one that was timed */
-        kill(child, signal);
-        int code = end(child);
-        resumed += goes_on();
-        if (code != 1000 + SIGKILL && code != 1000 + SIGINT && code != 130 && code != 0) {
-            char *text = read_file("err.txt");
-            fail_msg("exits with %d:\n%s", code, text);
-        }
-        fresh = code == 0;
-        if (code == 0) {
-            check_end();
-            finished++;
-        } else {
-            done++;
-        }
-        if (code != 0 && (done == kills || rand_r(&random) % 2 == 0)) { /* this one may end in peace */
-            assert_int_equal(run(JOB "--out=killed"), 0);
-            resumed += goes_on();
-            check_end();
-            finished++;
-            fresh = true;
-        }
-    }
-    printf("%d kills, %d resumptions, %d runs\n", done, resumed, finished);
 }
 
 static void interrupted_says_how_to_go_on(void **unused) {
@@ -158,9 +58,7 @@ static void a_changed_config_is_refused(void **unused) {
     expect("err.txt", "train.steps: 120 before, 241 now");
     expect("err.txt", "env.force: 10 before, 9 now");
     expect("err.txt", "--fresh");
-    char hash[65];
-    get_hash("whole", hash);
-    assert_string_equal(hash, reference); /* untouched */
+    assert_hash("whole", reference); /* untouched */
     assert_int_equal(run(JOB "--out=whole --progress=none --save.seconds=5"), 0); /* these change nothing */
     expect("out.txt", "finished");
 }
@@ -210,9 +108,7 @@ static void damage_is_told(void **unused) {
     }
     assert_int_equal(run(JOB "--out=half"), 0); /* and undamaged it goes on */
     expect("out.txt", "resuming");
-    char hash[65];
-    get_hash("half", hash);
-    assert_string_equal(hash, reference);
+    assert_hash("half", reference);
 }
 
 /* A disk that is full in the middle of a checkpoint: files may not grow beyond a size. */
@@ -229,26 +125,22 @@ static void a_full_disk_loses_nothing(void **unused) {
     }
     assert_int_equal(run(JOB "--out=half"), 0);
     expect("out.txt", "resuming");
-    char hash[65];
-    get_hash("half", hash);
-    assert_string_equal(hash, reference);
+    assert_hash("half", reference);
 }
 
 static void other_locales_change_nothing(void **unused) {
     (void)unused;
-    char line[2048], hash[65];
+    char line[2048];
     snprintf(line, sizeof line,
              "LC_ALL=de_DE.UTF-8 LC_NUMERIC=de_DE.UTF-8 COLUMNS=1 '%s' " JOB
              "--out=german --fresh --train.learning_rate=2e-3 >out.txt 2>err.txt",
              program);
     assert_int_equal(system(line), 0);
-    get_hash("german", hash);
-    assert_string_equal(hash, reference);
+    assert_hash("german", reference);
 }
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(one_that_never_stops),
-    cmocka_unit_test(killed_and_resumed),
     cmocka_unit_test(interrupted_says_how_to_go_on),
     cmocka_unit_test(a_changed_config_is_refused),
     cmocka_unit_test(damage_is_told),
