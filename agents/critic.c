@@ -19,9 +19,10 @@ rv_status rv_critic_bins(rv_device *device, int64_t count, rv_array **bins) {
 
 /* What is wrong with the options, or NULL. */
 static const char *mistake(const rv_critic_options *o) {
-    if (o->kind != RV_CRITIC_TWOHOT && o->kind != RV_CRITIC_MSE) return "no such kind of critic";
+    if (o->kind != RV_CRITIC_TWOHOT && o->kind != RV_CRITIC_MSE && o->kind != RV_CRITIC_SYMLOG)
+        return "no such kind of critic";
     if (o->inputs < 1) return "a critic's inputs must be 1 or more";
-    if (o->kind == RV_CRITIC_MSE) return NULL;
+    if (o->kind != RV_CRITIC_TWOHOT) return NULL;
     if (!o->bins) return "a two-hot critic needs bins; rv_critic_bins makes them";
     return rv_array_rows(o->bins) == 1 && rv_array_cols(o->bins) >= 2 && rv_array_dtype(o->bins) == RV_F32
                ? NULL
@@ -57,12 +58,14 @@ rv_tensor rv_critic_forward(rv_graph *graph, const rv_critic *critic, const rv_t
 
 rv_tensor rv_critic_value(rv_graph *graph, const rv_critic *critic, rv_tensor output) {
     if (critic->options.kind == RV_CRITIC_MSE) return output;
+    if (critic->options.kind == RV_CRITIC_SYMLOG) return rv_symexp(output);
     return rv_twohot_mean(output, rv_read(graph, critic->options.bins));
 }
 
 rv_tensor rv_critic_error(rv_graph *graph, const rv_critic *critic, rv_tensor output, rv_tensor target) {
     target = rv_stop_gradient(target);
     if (critic->options.kind == RV_CRITIC_MSE) return rv_mse(output, target);
+    if (critic->options.kind == RV_CRITIC_SYMLOG) return rv_mse(output, rv_symlog(target));
     return rv_twohot_nll(output, target, rv_read(graph, critic->options.bins));
 }
 

@@ -45,8 +45,9 @@ static rv_status make_critics(rv_dreamer *d) {
     rv_status status = RV_OK;
     if (d->options.critic_bins > 0) status = rv_critic_bins(d->base.device, d->options.critic_bins, &d->bins);
     if (status != RV_OK) return rv_dreamer_fail(d, status, "critic_bins", "an odd number, 3 or more, would fit");
+    const rv_critic_kind number = d->options.symlog_value ? RV_CRITIC_SYMLOG : RV_CRITIC_MSE;
     const rv_critic_options options = {.size = sizeof options,
-                                       .kind = d->bins ? RV_CRITIC_TWOHOT : RV_CRITIC_MSE,
+                                       .kind = d->bins ? RV_CRITIC_TWOHOT : number,
                                        .inputs = d->options.model.latent_size,
                                        .hidden = d->options.critic_hidden,
                                        .plain = d->options.plain,

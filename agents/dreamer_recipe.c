@@ -6,7 +6,7 @@
 static const rv_dreamer_recipe recipes[] = {
     {
         .name = "default",
-        .text = "tuned: windows of transitions, two-hot critic, normalised returns",
+        .text = "tuned: windows of transitions, symlog critic, normalised returns",
         .options = {.size = sizeof(rv_dreamer_options),
                     .model = {.size = sizeof(rv_world_model_options),
                               .latent_size = 16,
@@ -20,7 +20,8 @@ static const rv_dreamer_recipe recipes[] = {
                               .normalise_reward = 1},
                     .actor_hidden = {2, {128, 64}},
                     .critic_hidden = {2, {128, 64}},
-                    .critic_bins = 63,
+                    .critic_bins = -1,
+                    .symlog_value = 1,
                     .steps = 6000,
                     .prefill = 1000,
                     .replay = 1000000,

@@ -20,6 +20,7 @@ typedef struct dreamer_settings {
     int gradient;
     double entropy, actor_rate, actor_clip;
     int64_t critic_bins;
+    bool symlog_value;
     double critic_rate, critic_clip, slow_rate;
 } dreamer_settings;
 

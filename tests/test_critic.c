@@ -44,7 +44,7 @@ static void open_on(rig *r, rv_device *device, rv_critic_kind kind) {
                                        .hidden = rv_sizes_of(2, 5),
                                        .outscale = 2,
                                        .bins = kind == RV_CRITIC_TWOHOT ? r->bins : NULL,
-                                       .plain = kind == RV_CRITIC_MSE};
+                                       .plain = kind != RV_CRITIC_TWOHOT};
     r->critic = rv_critic_add(r->params, "val", &options);
     rv_params_add(r->params, "other/2", 2, 2, RV_INIT_NORMAL, 1);
     rv_params_values_only(r->slow_params);
@@ -102,11 +102,13 @@ static void read_column(rv_array *array, float *out) {
     assert_ok(rv_array_read(array, 0, rv_array_rows(array), out), "read");
 }
 
-/* The plain critic: its loss from its own values. */
-static void plain_loss(void **state) {
-    (void)state;
+static double symlog(double x) { return copysign(log1p(fabs(x)), x); }
+static double as_it_is(double x) { return x; }
+
+/* A critic of one number: its loss from its own values, squared as they are or in symlog. */
+static void number_loss(rv_critic_kind kind, double (*squared_as)(double)) {
     rig r;
-    open_rig(&r, "cpu", RV_CRITIC_MSE);
+    open_rig(&r, "cpu", kind);
     record(&r);
     run(&r);
     float value[B], target[2][B], weight[B], loss;
@@ -116,12 +118,23 @@ static void plain_loss(void **state) {
     read_column(r.loss, &loss);
     double expected = 0;
     for (int b = 0; b < B; b++) {
-        const double off0 = (double)(value[b] - target[0][b]), off1 = (double)(value[b] - target[1][b]);
+        const double at = squared_as((double)value[b]);
+        const double off0 = at - squared_as((double)target[0][b]), off1 = at - squared_as((double)target[1][b]);
         expected += (double)weight[b] * (off0 * off0 + off1 * off1) / B;
     }
     near((double)loss, expected, 1e-5, "loss");
     assert_int_equal(rv_params_find(r.params, "val/0/scale"), -1);
     close_rig(&r);
+}
+
+static void plain_loss(void **state) {
+    (void)state;
+    number_loss(RV_CRITIC_MSE, as_it_is);
+}
+
+static void symlog_loss(void **state) {
+    (void)state;
+    number_loss(RV_CRITIC_SYMLOG, symlog);
 }
 
 /* A two-hot critic that starts at zero says 0 and lacks log K to every target. */
@@ -160,7 +173,7 @@ static double loss_of(rig *r) {
 
 static void gradients(void **state) {
     (void)state;
-    for (int kind = RV_CRITIC_TWOHOT; kind <= RV_CRITIC_MSE; kind++) {
+    for (int kind = RV_CRITIC_TWOHOT; kind <= RV_CRITIC_SYMLOG; kind++) {
         rig r;
         double largest = 0;
         open_rig(&r, "cpu:double", (rv_critic_kind)kind);
@@ -196,7 +209,7 @@ static void gradients(void **state) {
 /* Nothing flows into targets and weight. */
 static void targets_are_stopped(void **state) {
     (void)state;
-    for (int kind = RV_CRITIC_TWOHOT; kind <= RV_CRITIC_MSE; kind++) {
+    for (int kind = RV_CRITIC_TWOHOT; kind <= RV_CRITIC_SYMLOG; kind++) {
         rig r;
         open_rig(&r, "cpu", (rv_critic_kind)kind);
         rv_tensor wrt[2] = {rv_read(r.graph, r.target[0]), rv_read(r.graph, r.weight)}, gradient[2];
@@ -343,7 +356,8 @@ static void refused_calls(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(plain_loss),          cmocka_unit_test(starts_at_zero), cmocka_unit_test(gradients),
+        cmocka_unit_test(plain_loss),          cmocka_unit_test(symlog_loss),
+        cmocka_unit_test(starts_at_zero),      cmocka_unit_test(gradients),
         cmocka_unit_test(targets_are_stopped), cmocka_unit_test(slow_copy),      cmocka_unit_test(no_allocations),
         cmocka_unit_test(refused_options),     cmocka_unit_test(refused_calls),
     };

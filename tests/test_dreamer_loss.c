@@ -156,6 +156,8 @@ static void test_actor_through_dynamics(void **state) {
     options.draw_latents = 0;
     options.model.continues = 0;
     check_gradient("continuous_pendulum", options, false);
+    options.symlog_value = 1;
+    check_gradient("continuous_pendulum", options, false);
 }
 
 static void test_actor_straight_through(void **state) {
@@ -178,6 +180,8 @@ static void test_critic(void **state) {
     check_gradient("continuous_pendulum", tiny(), true);
     rv_dreamer_options options = tiny();
     options.critic_bins = -1;
+    check_gradient("cartpole", options, true);
+    options.symlog_value = 1;
     check_gradient("cartpole", options, true);
 }
 

@@ -20,7 +20,10 @@
  *
  * Kinds: RV_CRITIC_TWOHOT is DreamerV3's (Hafner et al., 2023): logits over bins, its value their mean, its loss the
  * cross-entropy with the target split between the two neighbours (ops_dreamer.h). RV_CRITIC_MSE is one number, its
- * loss (value - target)^2. A critic is a plain description like rv_mlp; it owns neither weights nor bins.
+ * loss (value - target)^2. RV_CRITIC_SYMLOG is one number too, its value symexp(number), its loss (number -
+ * symlog(target))^2: small and large values are learnt alike, and, unlike a two-hot value that stands on a bin, its
+ * value has a slope everywhere, which an actor needs that learns through it. A critic is a plain description like
+ * rv_mlp; it owns neither weights nor bins.
  */
 #ifndef REVERIE_CRITIC_H
 #define REVERIE_CRITIC_H
@@ -32,7 +35,7 @@
 extern "C" {
 #endif
 
-typedef enum rv_critic_kind { RV_CRITIC_TWOHOT = 0, RV_CRITIC_MSE = 1 } rv_critic_kind;
+typedef enum rv_critic_kind { RV_CRITIC_TWOHOT = 0, RV_CRITIC_MSE = 1, RV_CRITIC_SYMLOG = 2 } rv_critic_kind;
 
 /* Zero means default. */
 typedef struct rv_critic_options {
@@ -62,7 +65,7 @@ RV_API rv_status rv_critic_bins(rv_device *device, int64_t count, rv_array **bin
  * rv_params_commit answers with them. */
 RV_API rv_critic rv_critic_add(rv_params *params, const char *name, const rv_critic_options *options);
 
-/* One to four features side by side, [B, inputs] together -> logits [B, K], or the value [B, 1]. */
+/* One to four features side by side, [B, inputs] together -> logits [B, K], or the number [B, 1]. */
 RV_API rv_tensor rv_critic_forward(rv_graph *graph, const rv_critic *critic, const rv_tensor *features, int count);
 
 /* The value [B, 1] that an output of rv_critic_forward stands for. */

@@ -12,7 +12,7 @@
  * A variational autoencoder turns observations into latents z; dynamics, reward and continue model predict from
  * (z, a); an actor chooses a from z, a critic values z. An update draws windows from the replay for the world model,
  * and further rows whose latents begin imagined trajectories of `horizon` steps, the actor in the loop. After Dreamer
- * (Hafner et al., 2020), with later papers' slow critic, return normaliser and two-hot critic:
+ * (Hafner et al., 2020), with later papers' slow critic, return normaliser, symlog and two-hot values:
  *     R_t = r_t + g_t ((1 - lambda) v(z_{t+1}) + lambda R_{t+1}),  g_t = gamma P(going on),  v the slow critic,
  *     actor: -mean w_t (R_t / S + entropy_weight H_t), its gradient through dynamics and actions (reparameterised),
  *            or -mean w_t (log pi(a_t) (R_t - v_t) / S + ...) where it is REINFORCE; w_t = g_0 … g_{t-1},
@@ -50,7 +50,8 @@ typedef struct rv_dreamer_options {
     rv_world_model_options model;    /* its observation_size and action_size are the environment's */
     rv_sizes actor_hidden, critic_hidden; /* layers with RMSNorm */
     int plain;                       /* 1: without RMSNorm */
-    int64_t critic_bins;             /* odd, 3 or more: two-hot; below 0: one number */
+    int64_t critic_bins;             /* odd, 3 or more: two-hot; below 0: one number .. */
+    int symlog_value;                /* .. and 1: it is learnt as its symlog */
     int64_t steps;                   /* environment steps of the whole run: the replay has no more room than that */
     int64_t prefill;                 /* steps of random actions at first, at least `window` */
     int64_t replay;                  /* rows at most */
