@@ -1,11 +1,13 @@
-/* experiments/command_imagine.c: `reverie imagine RUN`: open-loop rollouts, drawn. */
+/* experiments/command_imagine.c: `reverie imagine RUN`: a run of any kind; here a world model's, whose predictions are
+ * drawn beside new episodes. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "experiments/agent_imagine.h"
 #include "experiments/figures.h"
+#include "experiments/jobs.h"
 #include "experiments/program.h"
-#include "experiments/world_model_job.h"
 
 typedef struct imagine_settings {
     int64_t rollouts, horizon, samples, seed;
@@ -65,14 +67,30 @@ static int imagine(world_model_job *job, const imagine_settings *s) {
     return code;
 }
 
+static int imagine_world_model(const char *folder, int argc, char **argv) {
+    world_model_job job = {0};
+    imagine_settings settings = {0};
+    option_list words = {0};
+    int code = options_read(&schema, &settings, argc, argv, &words);
+    job.settings.device = settings.device;
+    if (code == EXIT_OK) code = world_model_open_run(&job, folder);
+    if (code == EXIT_OK) code = imagine(&job, &settings);
+    world_model_release(&job);
+    options_list_free(&words);
+    return code;
+}
+
 static void print_help(void) {
     puts("Usage: reverie imagine RUN [--key=value]...\n\n"
-         "Acts new episodes; of each, the run's model sees the first observation and then only the actions. What it\n"
-         "predicts is drawn beside the truth, with the band of drawn predictions, in RUN/plots/imagine_*.\n\nOptions");
+         "Of a world model: acts new episodes; of each, the run's model sees the first observation and then only the\n"
+         "actions. What it predicts is drawn beside the truth, with the band of drawn predictions, in\n"
+         "RUN/plots/imagine_*.\n\nOptions");
     options_print(&schema, stdout);
+    agent_imagine_help();
 }
 
 int command_imagine(int argc, char **argv) {
+    char kind[64];
     if (program_wants_help(argc, argv)) {
         print_help();
         return EXIT_OK;
@@ -80,14 +98,9 @@ int command_imagine(int argc, char **argv) {
     if (argc < 1 || argv[0][0] == '-') {
         return program_fail(EXIT_USAGE, "imagine needs a run folder: reverie imagine RUN");
     }
-    world_model_job job = {0};
-    imagine_settings settings = {0};
-    option_list words = {0};
-    int code = options_read(&schema, &settings, argc - 1, argv + 1, &words);
-    job.settings.device = settings.device;
-    if (code == EXIT_OK) code = world_model_open_run(&job, argv[0]);
-    if (code == EXIT_OK) code = imagine(&job, &settings);
-    world_model_release(&job);
-    options_list_free(&words);
-    return code;
+    int code = run_config_job(argv[0], kind, sizeof kind);
+    if (code != EXIT_OK) return code;
+    const job *job = job_find(kind);
+    return job && job->agent ? agent_imagine(job->agent, argv[0], argc - 1, argv + 1)
+                             : imagine_world_model(argv[0], argc - 1, argv + 1);
 }

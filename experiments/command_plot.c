@@ -1,8 +1,9 @@
-/* experiments/command_plot.c: `reverie plot RUN`: the plots of a run, from its files alone. */
+/* experiments/command_plot.c: `reverie plot RUN`: the plots of a run, from its files alone; of several, one figure. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "experiments/curves.h"
 #include "experiments/evaluation_file.h"
 #include "experiments/jobs.h"
 #include "experiments/program.h"
@@ -47,24 +48,33 @@ static int plot_run(const run_folder *run) {
     return code;
 }
 
-int command_plot(int argc, char **argv) {
-    if (program_wants_help(argc, argv)) {
-        puts(
-            "Usage: reverie plot RUN\n\n"
-             "Draws the plots of a run folder again from metrics.jsonl and evaluation.json, as PNG and SVG "
-             "in\nRUN/plots. "
-            "Works on a run that is still training, too.");
-        return EXIT_OK;
-    }
+static void print_help(void) {
+    puts("Usage: reverie plot RUN\n       reverie plot RUN... [--key=value]...\n\n"
+         "Draws the plots of a run folder again from metrics.jsonl and evaluation.json, as PNG and SVG in\nRUN/plots. "
+         "Works on a run that is still training, too.");
+    plot_curves_help();
+}
+
+static int plot_one(const char *folder) {
     run_folder run = {0};
-    if (argc != 1 || argv[0][0] == '-') return program_fail(EXIT_USAGE, "plot needs one run folder: reverie plot RUN");
-    if (strlen(argv[0]) >= sizeof run.path) return program_fail(EXIT_IO, "the path of the run folder is too long");
-    strcpy(run.path, argv[0]);
     char kind[64] = "";
+    if (strlen(folder) >= sizeof run.path) return program_fail(EXIT_IO, "the path of the run folder is too long");
+    strcpy(run.path, folder);
     if (run_folder_has(&run, "config.yaml")) {
-        int code = run_config_job(argv[0], kind, sizeof kind);
+        int code = run_config_job(folder, kind, sizeof kind);
         if (code != EXIT_OK) return code;
     }
     const job *job = job_find(kind);
     return job && job->agent ? plot_agent(&run) : plot_run(&run);
+}
+
+int command_plot(int argc, char **argv) {
+    int runs = 0;
+    if (program_wants_help(argc, argv)) {
+        print_help();
+        return EXIT_OK;
+    }
+    while (runs < argc && argv[runs][0] != '-') runs++;
+    if (runs == 0) return program_fail(EXIT_USAGE, "plot needs a run folder, or several: reverie plot RUN...");
+    return argc == 1 ? plot_one(argv[0]) : plot_curves(runs, argc, argv);
 }

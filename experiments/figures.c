@@ -97,8 +97,7 @@ int figure_losses(const char *folder, const figure_text *text, const history *hi
 int figure_open_loop(const char *folder, const char *name, const figure_text *text, const rv_evaluation *e) {
     const int64_t n = e->horizon + 1, o = e->observation_size;
     char title[160];
-    snprintf(title, sizeof title, "Open-loop prediction of %s: %lld steps from one observation and the actions",
-             text->env, (long long)e->horizon);
+    snprintf(title, sizeof title, "Open-loop prediction of %s, %lld steps", text->env, (long long)e->horizon);
     plot_figure figure = {.title = title, .note = text->note, .columns = 2, .panel_width = 430, .panel_height = 205,
                           .panel_count = panel_count(text)};
     double *memory = calloc((size_t)n, (size_t)(1 + 4 * figure.panel_count) * sizeof *memory);

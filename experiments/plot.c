@@ -218,11 +218,16 @@ static void draw_band(canvas *page, const view *v, const plot_series *series, do
     canvas_polygon(page, x, y, n, faded(palette[series->color], 0.18));
 }
 
-static void draw_series(canvas *page, const plot_panel *panel, const view *v, const plot_series *series, bool band) {
+/* Bands lie below single trajectories, and those below everything else. */
+enum layer { LAYER_BANDS, LAYER_FAINT, LAYER_REST, LAYERS };
+
+static void draw_series(canvas *page, const plot_panel *panel, const view *v, const plot_series *series,
+                        enum layer layer) {
+    if (layer == LAYER_BANDS ? !series->low : (layer == LAYER_FAINT) != (series->style == PLOT_FAINT)) return;
     double *x = calloc((size_t)series->count + 1, 4 * sizeof *x), *y = x ? x + 2 * (series->count + 1) : NULL;
     if (!x) return;
-    if (band) {
-        if (series->low) draw_band(page, v, series, x, y);
+    if (layer == LAYER_BANDS) {
+        draw_band(page, v, series, x, y);
         free(x);
         return;
     }
@@ -270,8 +275,11 @@ static void draw_panel(canvas *page, const plot_panel *panel, double x, double y
     draw_axes(page, panel, &v, &across, &up);
     if (panel->y_label) canvas_text(page, x + 7, v.y + v.height / 2, panel->y_label, label_size, false, 0.5, true, ink);
     canvas_clip(page, v.x - 1, v.y - 2, v.width + 3, v.height + 3);
-    for (int s = 0; s < panel->series_count; s++) draw_series(page, panel, &v, &panel->series[s], true);
-    for (int s = 0; s < panel->series_count; s++) draw_series(page, panel, &v, &panel->series[s], false);
+    for (int layer = 0; layer < LAYERS; layer++) {
+        for (int s = 0; s < panel->series_count; s++) {
+            draw_series(page, panel, &v, &panel->series[s], (enum layer)layer);
+        }
+    }
     canvas_unclip(page);
     if (panel->shade_label) {
         draw_scale(page, panel, &v);
@@ -279,47 +287,84 @@ static void draw_panel(canvas *page, const plot_panel *panel, double x, double y
     }
 }
 
-/* The legend in one line: each label once, from whatever panel has it. */
-static void draw_legend(canvas *page, const plot_figure *figure, double x, double y) {
-    const char *seen[PLOT_PANELS * PLOT_SERIES];
-    int seen_count = 0;
+static const double margin = 16, header = 50;
+
+/* ---- the legend: each label once, from whatever panel has it ------------------------------------------------- */
+
+typedef struct legend {
+    int count;
+    struct legend_entry {
+        const char *label;
+        const plot_series *series;
+        bool band;
+        double x;
+        int line;
+    } entry[2 * PLOT_PANELS * PLOT_SERIES];
+} legend;
+
+static bool knows(const legend *l, const char *label) {
+    for (int i = 0; i < l->count; i++) {
+        if (strcmp(l->entry[i].label, label) == 0) return true;
+    }
+    return false;
+}
+
+static void collect_labels(legend *l, const plot_figure *figure) {
     for (int p = 0; p < figure->panel_count; p++) {
-        for (int s = 0; s < figure->panels[p].series_count; s++) {
-            const plot_series *series = &figure->panels[p].series[s];
-            for (int band = 0; band < 2; band++) {
-                const char *label = band ? series->band_label : series->label;
-                bool known = !label;
-                for (int i = 0; !known && i < seen_count; i++) known = strcmp(seen[i], label) == 0;
-                if (known) continue;
-                seen[seen_count++] = label;
-                if (band) canvas_rectangle(page, x, y - 5, 20, 10, faded(palette[series->color], 0.22));
-                else if (series->style == PLOT_POINTS) canvas_circle(page, x + 10, y, 3, palette[series->color]);
-                else draw_stroke(page, (double[]){x, x + 20}, (double[]){y, y}, 2, series);
-                canvas_text(page, x + 26, y, label, label_size, false, 0.0, false, ink);
-                x += 26 + canvas_text_width(page, label, label_size, false) + 18;
-            }
+        for (int s = 0; s < 2 * figure->panels[p].series_count; s++) {
+            const plot_series *series = &figure->panels[p].series[s / 2];
+            const char *label = s % 2 ? series->band_label : series->label;
+            if (!label || knows(l, label)) continue;
+            l->entry[l->count++] = (struct legend_entry){.label = label, .series = series, .band = s % 2};
         }
     }
 }
 
-static const double margin = 16, header = 50;
+static double page_width(const plot_figure *figure) { return margin * 2 + figure->columns * figure->panel_width; }
 
-static bool has_legend(const plot_figure *figure) {
-    for (int p = 0; p < figure->panel_count; p++) {
-        for (int s = 0; s < figure->panels[p].series_count; s++) {
-            if (figure->panels[p].series[s].label) return true;
-        }
+/* Where each label goes, in as many lines as they need; by a guess of the texts' widths, which is made before there is
+ * a page. */
+static legend lay_out(const plot_figure *figure) {
+    const double letter = 0.6 * label_size, right = page_width(figure) - margin;
+    double x = margin;
+    int line = 0;
+    legend l = {0};
+    collect_labels(&l, figure);
+    for (int i = 0; i < l.count; i++) {
+        const double width = 26 + letter * (double)strlen(l.entry[i].label);
+        if (x > margin && x + width > right) x = margin, line++;
+        l.entry[i].x = x;
+        l.entry[i].line = line;
+        x += width + 12;
     }
-    return false;
+    return l;
+}
+
+static const double legend_line = 16;
+
+static void draw_legend(canvas *page, const legend *l) {
+    for (int i = 0; i < l->count; i++) {
+        const struct legend_entry *e = &l->entry[i];
+        const double x = e->x, y = 42 + legend_line * e->line;
+        if (e->band) canvas_rectangle(page, x, y - 5, 20, 10, faded(palette[e->series->color], 0.22));
+        else if (e->series->style == PLOT_POINTS) canvas_circle(page, x + 10, y, 3, palette[e->series->color]);
+        else draw_stroke(page, (double[]){x, x + 20}, (double[]){y, y}, 2, e->series);
+        canvas_text(page, x + 26, y, e->label, label_size, false, 0.0, false, ink);
+    }
+}
+
+/* Of the first row of panels. */
+static double top_of(const legend *l) {
+    return l->count ? header + 8 + legend_line * l->entry[l->count - 1].line : header - 14;
 }
 
 static void draw_figure(canvas *page, const void *user) {
     const plot_figure *figure = user;
     canvas_text(page, margin, 22, figure->title, 14, true, 0.0, false, ink);
-    double width = margin * 2 + figure->columns * figure->panel_width;
-    if (figure->note) canvas_text(page, width - margin, 22, figure->note, 9.5, false, 1.0, false, soft);
-    draw_legend(page, figure, margin, 42);
-    double top = has_legend(figure) ? header + 8 : header - 14;
+    const legend labels = lay_out(figure);
+    const double top = top_of(&labels);
+    if (figure->note) canvas_text(page, page_width(figure) - margin, 22, figure->note, 9.5, false, 1.0, false, soft);
+    draw_legend(page, &labels);
     for (int p = 0; p < figure->panel_count; p++) {
         draw_panel(page, &figure->panels[p], margin + (p % figure->columns) * figure->panel_width,
                    top + (p / figure->columns) * figure->panel_height, figure->panel_width, figure->panel_height);
@@ -328,7 +373,7 @@ static void draw_figure(canvas *page, const void *user) {
 
 canvas_status plot_write(const plot_figure *figure, const char *stem, char *message, int message_size) {
     int rows = (figure->panel_count + figure->columns - 1) / figure->columns;
-    double width = margin * 2 + figure->columns * figure->panel_width;
-    double height = (has_legend(figure) ? header + 8 : header - 14) + rows * figure->panel_height + 4;
-    return canvas_write(stem, width, height, draw_figure, figure, message, message_size);
+    const legend labels = lay_out(figure);
+    double height = top_of(&labels) + rows * figure->panel_height + 4;
+    return canvas_write(stem, page_width(figure), height, draw_figure, figure, message, message_size);
 }

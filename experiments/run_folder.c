@@ -68,7 +68,8 @@ static void remove_kind(const run_folder *run, const char *sub, bool (*of_kind)(
 
 /* config.yaml goes last: killed at any moment in between, what is left is a run of that config without a checkpoint. */
 static int remove_run(run_folder *run) {
-    static const char *const files[] = {"summary.json", "evaluation.json", "checkpoints/last.safetensors", "data.npz"};
+    static const char *const files[] = {"summary.json", "evaluation.json", "checkpoints/last.safetensors",
+                                        "data.npz",     "imagined.csv",    "open_loop.csv"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) remove_file(run, files[i]);
     remove_kind(run, "plots", is_plot);
     remove_kind(run, ".", is_event_file);

@@ -16,7 +16,7 @@
 struct canvas {
     double width, height;
     int texts, lines, points, clips;
-    char text[512][64];
+    char text[512][96];
 };
 static struct canvas page;
 
@@ -61,10 +61,11 @@ double canvas_text_width(canvas *c, const char *text, double size, bool bold) {
     return 0.6 * size * (double)strlen(text);
 }
 void canvas_text(canvas *c, double x, double y, const char *text, double size, bool bold, double anchor, bool upright, color fill) {
-    (void)size, (void)bold, (void)anchor, (void)upright, (void)fill;
+    (void)fill;
     on_page(x, y);
+    if (!upright && anchor == 0.0) on_page(x + canvas_text_width(c, text, size, bold), y);
     assert_in_range(c->texts, 0, 511);
-    snprintf(c->text[c->texts++], 64, "%s", text);
+    snprintf(c->text[c->texts++], 96, "%s", text);
 }
 
 static bool written(const char *text) {
@@ -151,6 +152,27 @@ static void what_is_not_finite_is_left_out(void **unused) {
     assert_int_equal(page.points, 2); /* 1 and 2; -5 has no logarithm */
 }
 
+/* Labels that do not fit beside each other go to further lines, and push the panels down. */
+static void a_long_legend_is_broken(void **unused) {
+    (void)unused;
+    static const char *const labels[] = {"train.learning_rate=0.001, actor.entropy=0.0003: median of 5 runs",
+                                         "train.learning_rate=0.003, actor.entropy=0.0003: median of 5 runs",
+                                         "train.learning_rate=0.001, actor.entropy=0.003: median of 5 runs", "short"};
+    double x[2] = {0, 1}, height[2];
+    plot_figure figure = {.title = "t", .columns = 1, .panel_width = 500, .panel_height = 150, .panel_count = 1};
+    for (int count = 1; count <= 4; count += 3) {
+        plot_panel *panel = &figure.panels[0];
+        *panel = (plot_panel){.series_count = count};
+        for (int s = 0; s < count; s++) {
+            panel->series[s] = (plot_series){.label = labels[s], .color = (plot_color)s, .count = 2, .x = x, .y = x};
+        }
+        assert_int_equal(plot_write(&figure, "nowhere", NULL, 0), CANVAS_OK); /* nothing is off the page */
+        for (int s = 0; s < count; s++) assert_true(written(labels[s]));
+        height[count > 1] = page.height;
+    }
+    assert_true(height[1] > height[0] + 2 * 15 && height[1] < height[0] + 3 * 17);
+}
+
 /* ---- principal components ------------------------------------------------------------------------------------ */
 
 static void components_of_a_known_cloud(void **unused) {
@@ -177,13 +199,37 @@ static void components_of_a_known_cloud(void **unused) {
     assert_true(fabs(share[0] - 1.0) < 1e-12 && share[1] == 0.0 && fabs(x[2] - 1.0) < 1e-6);
 }
 
+/* Of many columns: the same cloud, each of its axes spread over 32 of 128 columns, with little noise in all. */
+static void components_of_many_columns(void **unused) {
+    (void)unused;
+    enum { COUNT = 500, SIZE = 128 };
+    static float rows[COUNT * SIZE];
+    static double x[COUNT], y[COUNT];
+    double share[2] = {0};
+    for (int i = 0; i < COUNT; i++) {
+        const double a = 3.0 * sqrt(2) * cos(2 * M_PI * i / COUNT), b = sqrt(2) * sin(2 * M_PI * i / COUNT);
+        for (int d = 0; d < SIZE; d++) {
+            const double axis = d < 32 ? a : d < 64 ? -b : 0;
+            rows[i * SIZE + d] = (float)(5 + axis / sqrt(32) + 0.001 * sin(i * 12.9898 + d * 78.233));
+        }
+    }
+    assert_true(pca_project(rows, COUNT, SIZE, x, y, share));
+    assert_true(fabs(share[0] - 0.9) < 1e-4 && fabs(share[1] - 0.1) < 1e-4);
+    for (int i = 0; i < COUNT; i++) {
+        assert_true(fabs(fabs(x[i]) - fabs(3.0 * sqrt(2) * cos(2 * M_PI * i / COUNT))) < 1e-2);
+        assert_true(fabs(fabs(y[i]) - fabs(sqrt(2) * sin(2 * M_PI * i / COUNT))) < 1e-2);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tick_texts),
         cmocka_unit_test(ticks_fill_the_range),
         cmocka_unit_test(everything_is_on_the_page),
         cmocka_unit_test(what_is_not_finite_is_left_out),
+        cmocka_unit_test(a_long_legend_is_broken),
         cmocka_unit_test(components_of_a_known_cloud),
+        cmocka_unit_test(components_of_many_columns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
