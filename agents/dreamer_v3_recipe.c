@@ -12,14 +12,15 @@
     .environments = 1,                                                                         \
     .options = {.size = sizeof(rv_dreamer_v3_agent_options),                                   \
                 .learner = {.size = sizeof(rv_dreamer_v3_options),                             \
-                            .model = {MODEL(128, 64, 16, 8, 4, 64)},                           \
-                            .learning_rate = 4e-4f,                                            \
-                            .warmup = 200},                                                    \
+                            .model = {MODEL(128, 64, 16, 8, 4, 64), .bins = 63},               \
+                            .entropy = 5e-4f,                                                  \
+                            .learning_rate = 3e-4f,                                            \
+                            .warmup = 500},                                                    \
                 .steps = 50000,                                                                \
-                .batch = 16,                                                                   \
-                .length = 32,                                                                  \
-                .train_ratio = 512,                                                            \
-                .start = 1000,                                                                 \
+                .batch = 8,                                                                    \
+                .length = 16,                                                                  \
+                .train_ratio = 64,                                                             \
+                .start = 500,                                                                  \
                 .replay = 1000000}
 
 static const rv_dreamer_v3_recipe recipes[] = {
