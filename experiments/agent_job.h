@@ -2,6 +2,7 @@
 #ifndef EXPERIMENTS_AGENT_JOB_H
 #define EXPERIMENTS_AGENT_JOB_H
 
+#include "experiments/json_out.h"
 #include "experiments/progress.h"
 #include "experiments/run_options.h"
 #include "experiments/run_record.h"
@@ -116,9 +117,12 @@ typedef struct agent_job {
 
 /* Returns of episodes in fresh environments. */
 typedef struct agent_returns {
-    int64_t count;
-    double *value; /* [count] */
-    double mean, deviation, low, high; /* of a sample (n - 1); 95 % confidence interval of the mean */
+    int64_t count, seed, steps; /* steps: of the simulator, learnt from before */
+    agent_policy policy;
+    double *value;           /* [count] */
+    double mean, deviation;  /* of a sample (n - 1) */
+    double low, high;        /* 95 % confidence interval of the mean by Student's t; NaN of a single episode */
+    double least, most;
 } agent_returns;
 
 int train_agent(const agent_kind *kind, const char *file, int argc, char **argv);
@@ -137,19 +141,27 @@ int64_t agent_job_steps(const agent_job *job); /* of the simulator, so far */
  * run's where it is not NULL. */
 int agent_open_run(agent_job *job, const char *folder, const char *device);
 
-/* ---- report: agent_report.c ---- */
+/* ---- returns: agent_returns.c ---- */
 
 /* Acts so many episodes, one in each of as many fresh environments; the seeds are never training's. */
 int agent_evaluate(agent_job *job, int64_t episodes, int64_t seed, agent_policy policy, agent_returns *returns);
 const char *agent_policy_text(agent_policy policy);
 void agent_print_returns(const agent_returns *returns);
-int agent_write_summary(agent_job *job, const agent_returns *returns);
+void agent_list_returns(json_out *out, const agent_returns *returns);
 
-/* The learning curve, from the run's metrics alone; `returns` may be NULL. */
-int agent_plot(const char *folder, const char *title, const history *history, const agent_returns *returns);
+/* RUN/evaluation.json; reading gives only the environment, mean and steps. */
+int agent_write_evaluation(const agent_job *job, const agent_returns *returns);
+int agent_read_evaluation(const run_folder *run, char env[64], agent_returns *returns);
 
 /* `reverie eval RUN` of such a run. */
 int agent_eval(const agent_kind *kind, const char *folder, int argc, char **argv);
 void agent_eval_help(void);
+
+/* ---- report: agent_report.c ---- */
+
+int agent_write_summary(agent_job *job, const agent_returns *returns);
+
+/* The learning curve, from the run's metrics alone; `returns` may be NULL. */
+int agent_plot(const char *folder, const char *title, const history *history, const agent_returns *returns);
 
 #endif

@@ -8,13 +8,17 @@
 #include "experiments/jobs.h"
 #include "experiments/program.h"
 
-/* An agent's run: its learning curve. */
+/* An agent's run: its learning curve, and what it was evaluated to. */
 static int plot_agent(const run_folder *run) {
-    char path[RUN_PATH_SIZE];
+    char path[RUN_PATH_SIZE], env[64] = "the run";
     history history = {0};
+    agent_returns returns = {0};
     int64_t offset;
+    const bool evaluated = run_folder_has(run, "evaluation.json");
     int code = history_read(&history, run_folder_file(run, "metrics.jsonl", path, sizeof path), -1, &offset);
-    if (code == EXIT_OK) code = agent_plot(run->path, "the run", &history, NULL);
+    if (code == EXIT_OK && evaluated) code = agent_read_evaluation(run, env, &returns);
+    mkdir(run_folder_file(run, "plots", path, sizeof path), 0777); /* missing for good: writing tells */
+    if (code == EXIT_OK) code = agent_plot(run->path, env, &history, evaluated ? &returns : NULL);
     history_free(&history);
     return code;
 }

@@ -183,8 +183,9 @@ static int judge(agent_job *job) {
         printf("evaluation  fresh environments, %s (%.2f s)\n\n", agent_policy_text((agent_policy)s->eval_policy),
                job->evaluate_seconds);
         agent_print_returns(&returns);
-        code = agent_plot(job->run.path, s->env.name, &job->history, &returns);
+        code = agent_write_evaluation(job, &returns);
     }
+    if (code == EXIT_OK) code = agent_plot(job->run.path, s->env.name, &job->history, &returns);
     if (code == EXIT_OK && program_interrupted()) code = interrupted(job);
     if (code == EXIT_OK) code = agent_write_summary(job, &returns);
     free(returns.value);
