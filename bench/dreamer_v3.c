@@ -18,15 +18,14 @@ static void make_agent(bench_workload *workload) {
     if (status != RV_OK) bench_workload_fail(workload, "agent", rv_dreamer_v3_message(workload->dreamer_v3));
 }
 
-/* Uniforms in (0, 1); or flags, 1 where a uniform lies below `share`. */
-static rv_tensor uniforms(bench_workload *workload, rv_graph *graph, const char *name, int64_t rows, int64_t cols,
-                          float share) {
-    float *values = malloc((size_t)(rows * cols) * sizeof *values);
+/* Flags [rows, 1]: 1 where a uniform lies below `share`. */
+static rv_tensor flags(bench_workload *workload, rv_graph *graph, const char *name, int64_t rows, float share) {
+    float *values = malloc((size_t)rows * sizeof *values);
     if (!values) bench_workload_fail(workload, name, "out of memory");
     if (workload->error[0]) return free(values), RV_NONE;
-    rv_random_uniform(SEED, 0, name, 0, rows, cols, values);
-    for (int64_t i = 0; i < rows * cols && share > 0; i++) values[i] = values[i] < share;
-    rv_array *array = bench_workload_filled(workload, name, rows, cols, values);
+    rv_random_uniform(SEED, 0, name, 0, rows, 1, values);
+    for (int64_t i = 0; i < rows; i++) values[i] = values[i] < share;
+    rv_array *array = bench_workload_filled(workload, name, rows, 1, values);
     free(values);
     return array ? rv_read(graph, array) : RV_NONE;
 }
@@ -44,20 +43,23 @@ static rv_dreamer_v3_update record(bench_workload *workload, rv_graph *graph, in
         .observation = normals(workload, graph, "observation", rows, OBSERVATION),
         .action = normals(workload, graph, "action", rows, ACTION),
         .reward = normals(workload, graph, "reward", rows, 1),
-        .is_first = uniforms(workload, graph, "is_first", rows, 1, 0.01f),
-        .is_last = uniforms(workload, graph, "is_last", rows, 1, 0.01f),
-        .is_terminal = uniforms(workload, graph, "is_terminal", rows, 1, 0.005f),
+        .is_first = flags(workload, graph, "is_first", rows, 0.01f),
+        .is_last = flags(workload, graph, "is_last", rows, 0.01f),
+        .is_terminal = flags(workload, graph, "is_terminal", rows, 0.005f),
         .start = {normals(workload, graph, "carry/deter", sequences, o->deter),
                   normals(workload, graph, "carry/stoch", sequences, o->stoch * o->classes)},
         .start_action = normals(workload, graph, "carry/action", sequences, ACTION),
     };
-    const rv_dreamer_v3_noise noise = {
-        .posterior = uniforms(workload, graph, "noise/posterior", rows, o->stoch, 0),
-        .prior = uniforms(workload, graph, "noise/prior", HORIZON * rows, o->stoch, 0),
-        .action = normals(workload, graph, "noise/action", (HORIZON + 1) * rows, ACTION),
-    };
+    bench_workload_add_noise(workload, "noise/posterior", SEED, "posterior", steps, sequences, o->stoch, true);
+    bench_workload_add_noise(workload, "noise/prior", SEED, "prior", HORIZON, rows, o->stoch, true);
+    bench_workload_add_noise(workload, "noise/action", SEED, "action", HORIZON + 1, rows, ACTION, false);
+    if (rv_random_create(workload->device, SEED, &workload->random) != RV_OK)
+        bench_workload_fail(workload, "random", "could not be made");
     if (workload->error[0]) return (rv_dreamer_v3_update){.learning_rate = RV_NONE};
-    return rv_dreamer_v3_learn(graph, workload->dreamer_v3, &batch, noise);
+    const rv_dreamer_v3_noise noise = {.state = rv_random_state(graph, workload->random)};
+    const rv_dreamer_v3_update update = rv_dreamer_v3_learn(graph, workload->dreamer_v3, &batch, noise);
+    rv_random_advance(graph, workload->random);
+    return update;
 }
 
 /* The losses of the model and of what it imagined: the gate and the peers compare them, and the gradient's norm. */

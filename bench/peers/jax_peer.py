@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 
 import jax_dreamer
+import jax_dreamer_v3
 import jax_imagine
 import jax_world_model
 from serve import Skip, agree, serve
@@ -99,10 +100,12 @@ def matmul(dump):
 
 def prepare(case, dump):
     family = case.split("/")[0]
-    if GENERATOR != "threefry" and family not in ("train_step", "sample_normal", "imagine", "imagine_gradient", "dreamer_update"):
+    if GENERATOR != "threefry" and family in ("gru_cell", "gru_cell_gradient", "matmul"):
         raise Skip("no noise in it: the same as with threefry")
     if family == "train_step":
         return jax_world_model.prepare(dump)
+    if family == "dreamer_v3_update":
+        return jax_dreamer_v3.prepare(dump)
     if family == "dreamer_update":
         return jax_dreamer.prepare(dump)
     if family in ("imagine", "imagine_gradient"):
