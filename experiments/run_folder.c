@@ -50,6 +50,9 @@ static bool is_plot(const char *name) {
     return dot && (strcmp(dot, ".png") == 0 || strcmp(dot, ".svg") == 0);
 }
 
+/* A checkpoint that was being written when its run was killed. */
+static bool is_unfinished(const char *name) { return strncmp(name, "last.safetensors.tmp-", 21) == 0; }
+
 static bool is_event_file(const char *name) { return strncmp(name, "events.out.tfevents.", 20) == 0; }
 
 /* Removes the files in RUN/FOLDER that are of a kind. */
@@ -114,6 +117,7 @@ int run_folder_open(run_folder *run, const char *path, bool fresh) {
     if (code == EXIT_OK) code = make_folder(run_folder_file(run, "plots", sub, sizeof sub));
     if (code == EXIT_OK) code = open_metrics(run);
     if (code != EXIT_OK) return code;
+    remove_kind(run, "checkpoints", is_unfinished);
     return fresh ? remove_run(run) : look(run);
 }
 

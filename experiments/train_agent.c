@@ -111,11 +111,15 @@ enum { PIECE = 10 }; /* steps after which an interruption is looked for */
 
 static bool finished(const agent_job *job) { return agent_job_steps(job) >= all_steps(job); }
 
-/* Up to the next line of metrics: at whole multiples of log.every, also after a resumption in between. */
-static int run_to_next_line(agent_job *job, progress *shown, const char *details) {
-    const int64_t every = job->settings.log_every, all = all_steps(job), repeat = job->settings.env.action_repeat;
-    int64_t next = (agent_job_steps(job) / every + 1) * every;
-    if (next > all) next = all;
+/* The step of the next line of metrics: whole multiples of log.every, also after a resumption in between, and the end. */
+static int64_t next_line(const agent_job *job) {
+    const int64_t every = job->settings.log_every, next = (agent_job_steps(job) / every + 1) * every;
+    return next < all_steps(job) ? next : all_steps(job);
+}
+
+/* Up to that step, or until it is interrupted before. */
+static int run_to(agent_job *job, int64_t next, progress *shown, const char *details) {
+    const int64_t repeat = job->settings.env.action_repeat;
     while (agent_job_steps(job) < next && !job->interrupted) {
         const int64_t left = (next - agent_job_steps(job) + repeat - 1) / repeat;
         rv_status status = rv_agent_run(job->agent, left < PIECE ? left : PIECE);
@@ -131,8 +135,9 @@ static int train_loop(agent_job *job, progress *shown, double begun) {
     float mean_return = NAN;
     int code = EXIT_OK;
     while (code == EXIT_OK && !finished(job) && !job->interrupted) {
-        code = run_to_next_line(job, shown, details);
-        if (code != EXIT_OK || job->interrupted) break;
+        const int64_t next = next_line(job);
+        code = run_to(job, next, shown, details);
+        if (code != EXIT_OK || agent_job_steps(job) < next) break;
         code = keep_metrics(job, program_seconds() - begun, &mean_return);
         if (isfinite(mean_return)) {
             snprintf(details, sizeof details, "return=%.4g episodes=%lld", (double)mean_return,

@@ -67,7 +67,16 @@ typedef struct kills {
     int done, finished, resumed;  /* kills; whole runs; runs that went on from a checkpoint */
 } kills;
 
+/* Nothing is left of checkpoints that were being written. */
+static inline void assert_one_checkpoint(void) {
+    assert_int_equal(system("ls killed/checkpoints >files.txt"), 0);
+    char *text = read_file("files.txt");
+    assert_string_equal(text, "last.safetensors\n");
+    free(text);
+}
+
 static inline void end_in_peace(kills *k) {
+    assert_one_checkpoint();
     assert_hash("killed", k->reference);
     assert_same_metrics("whole", "killed");
     k->finished++;
