@@ -1,4 +1,5 @@
 /* experiments/world_model_report.c: what a run leaves behind: results, summary.json, plots. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -97,6 +98,7 @@ static void write_summary(FILE *file, const void *user) {
     json_out_number(&out, "reward_rmse", e->reward_rmse);
     json_out_number(&out, "reward_deviation", e->reward_deviation);
     json_out_number(&out, "memoryless_reward_rmse", e->memoryless_reward_rmse);
+    json_out_number(&out, "reward_error_share", pow(e->reward_rmse / e->memoryless_reward_rmse, 2)); /* squared */
     write_dimensions(&out, job, "change_r2", e->change_r2);
     const int64_t horizons[] = {1, 5, 15, e->horizon};
     int64_t last = 0;

@@ -9,12 +9,6 @@
     "--actor.hidden=12 --critic.hidden=12 --train.batch=6 --train.window=3 --imagine.trajectories=6 "                 \
     "--imagine.horizon=3 --eval.episodes=4 --log.every=50 "
 
-static double number(const json_t *object, const char *key) {
-    const json_t *value = json_object_get(object, key);
-    assert_true(json_is_number(value));
-    return json_number_value(value);
-}
-
 static void leaves_a_run_behind(void **unused) {
     (void)unused;
     assert_int_equal(run(JOB "--out=whole --fresh"), 0);
@@ -90,11 +84,7 @@ static void dry_run_says_what_it_takes(void **unused) {
 
 static void mistakes_are_told(void **unused) {
     (void)unused;
-    static const struct {
-        const char *arguments;
-        int code;
-        const char *words;
-    } cases[] = {
+    static const mistake mistakes[] = {
         {"train dreamer --train.stepps=3", 2, "train.steps"},
         {"train dreamer --train.window=65", 3, "train.window"},
         {"train dreamer --out=bad --fresh --critic.bins=4", 3, "critic_bins"},
@@ -103,14 +93,7 @@ static void mistakes_are_told(void **unused) {
         {"train dream", 2, "dreamer"},
         {JOB "--out=whole --imagine.horizon=4", 3, "imagine.horizon: 3 before, 4 now"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        int code = run(cases[i].arguments);
-        char *text = read_file("err.txt");
-        if (code != cases[i].code || !strstr(text, cases[i].words)) {
-            fail_msg("\"%s\" exits with %d:\n%s", cases[i].arguments, code, text);
-        }
-        free(text);
-    }
+    for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) expect_mistake(&mistakes[i]);
     assert_int_equal(run(JOB "--out=torn --fresh --train.steps=300"), 0);
     assert_int_equal(system("rm torn/summary.json; : >torn/metrics.jsonl"), 0);
     assert_int_equal(run(JOB "--out=torn --train.steps=300"), 7);

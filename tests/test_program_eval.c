@@ -16,12 +16,6 @@ static void train(void **unused) {
     assert_int_equal(run(JOB_V3), 0);
 }
 
-static double number(const json_t *object, const char *key) {
-    const json_t *value = json_object_get(object, key);
-    assert_true(json_is_number(value));
-    return json_number_value(value);
-}
-
 static void near(double actual, double expected) {
     if (!(fabs(actual - expected) <= 1e-6 * fabs(expected) + 1e-9)) fail_msg("%.9g is not %.9g", actual, expected);
 }

@@ -95,6 +95,26 @@ static inline json_t *read_json(const char *folder, const char *name) {
     return json;
 }
 
+static inline double number(const json_t *object, const char *key) {
+    const json_t *value = json_object_get(object, key);
+    assert_true(json_is_number(value));
+    return json_number_value(value);
+}
+
+/* Arguments that are refused: with which exit code, and which words. */
+typedef struct mistake {
+    const char *arguments;
+    int code;
+    const char *words;
+} mistake;
+
+static inline void expect_mistake(const mistake *m) {
+    const int code = run(m->arguments);
+    char *text = read_file("err.txt");
+    if (code != m->code || !strstr(text, m->words)) fail_msg("\"%s\" exits with %d:\n%s", m->arguments, code, text);
+    free(text);
+}
+
 static inline void write_file(const char *path, const char *text) {
     FILE *file = fopen(path, "w");
     assert_non_null(file);
