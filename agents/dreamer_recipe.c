@@ -1,7 +1,6 @@
 /* agents/dreamer_recipe.c: the settings under which a dreamer is known to learn. */
-#include <string.h>
-
 #include "agents/dreamer.h"
+#include "agents/internal.h"
 
 static const rv_dreamer_recipe recipes[] = {
     {
@@ -93,10 +92,7 @@ const rv_dreamer_recipe *rv_dreamer_recipe_list(int *count) {
 }
 
 const rv_dreamer_recipe *rv_dreamer_recipe_find(const char *name) {
-    for (size_t i = 0; name && i < sizeof recipes / sizeof *recipes; i++) {
-        if (strcmp(recipes[i].name, name) == 0) return &recipes[i];
-    }
-    return NULL;
+    return rv_find_named(name, recipes, sizeof recipes / sizeof *recipes, sizeof *recipes);
 }
 
 /* ---- options ---- */

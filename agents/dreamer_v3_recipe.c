@@ -1,7 +1,6 @@
 /* agents/dreamer_v3_recipe.c: settings of DreamerV3 agents by name. */
-#include <string.h>
-
 #include "agents/dreamer_v3_agent.h"
+#include "agents/internal.h"
 
 #define MODEL(deter_, hidden_, stoch_, classes_, blocks_, units_)          \
     .size = sizeof(rv_sequence_model_options), .units = units_,            \
@@ -67,10 +66,7 @@ const rv_dreamer_v3_recipe *rv_dreamer_v3_recipe_list(int *count) {
 }
 
 const rv_dreamer_v3_recipe *rv_dreamer_v3_recipe_find(const char *name) {
-    for (size_t i = 0; name && i < sizeof recipes / sizeof *recipes; i++) {
-        if (strcmp(recipes[i].name, name) == 0) return &recipes[i];
-    }
-    return NULL;
+    return rv_find_named(name, recipes, sizeof recipes / sizeof *recipes, sizeof *recipes);
 }
 
 /* ---- options ---- */

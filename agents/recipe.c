@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "agents/internal.h"
+
 static const rv_world_model_recipe recipes[] = {
     {
         .name = "default",
@@ -64,8 +66,15 @@ const rv_world_model_recipe *rv_world_model_recipe_list(int *count) {
 }
 
 const rv_world_model_recipe *rv_world_model_recipe_find(const char *name) {
-    for (size_t i = 0; name && i < sizeof recipes / sizeof *recipes; i++) {
-        if (strcmp(recipes[i].name, name) == 0) return &recipes[i];
+    return rv_find_named(name, recipes, sizeof recipes / sizeof *recipes, sizeof *recipes);
+}
+
+const void *rv_find_named(const char *name, const void *list, size_t count, size_t stride) {
+    for (size_t i = 0; name && i < count; i++) {
+        const char *other;
+        const void *at = (const char *)list + i * stride;
+        memcpy(&other, at, sizeof other);
+        if (strcmp(other, name) == 0) return at;
     }
     return NULL;
 }
