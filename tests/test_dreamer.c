@@ -125,12 +125,8 @@ static uint64_t hash_of(life *l) {
     char name[64];
     snprintf(name, sizeof name, "hash_%d.safetensors", (int)getpid());
     assert_ok(rv_agent_save(l->dreamer, l->file, name), rv_agent_message(l->dreamer));
-    FILE *file = fopen(name, "rb");
-    assert_non_null(file);
-    uint64_t hash = RV_HASH_START;
-    unsigned char block[4096];
-    for (size_t got; (got = fread(block, 1, sizeof block, file)) > 0;) hash = rv_hash_bytes(hash, block, got);
-    fclose(file);
+    const uint64_t hash = rv_hash_file(name);
+    assert_true(hash != 0);
     remove(name);
     return hash;
 }

@@ -14,6 +14,9 @@ endfunction()
 rv_on_opencl(conformance test_conformance opencl:0)
 # in guarded memory, launch by launch
 rv_on_opencl(check test_conformance check:opencl:0)
+# DreamerV3: actor, critic and whole updates against the float64 golden files
+rv_on_opencl(dreamer_parts test_dreamer_parts opencl:0)
+rv_on_opencl(dreamer_parity test_dreamer_parity opencl:0)
 
 add_library(opencl_fill SHARED ${CMAKE_CURRENT_LIST_DIR}/fill.c)
 find_program(RV_OCLGRIND oclgrind)

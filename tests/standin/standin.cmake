@@ -41,6 +41,8 @@ rv_on_standin(check test_conformance check:cuda:0)
 rv_on_standin(products test_conformance cuda:0,cublas=always)
 rv_on_standin(noise test_noise cuda:0)
 rv_on_standin(golden test_golden_ops cuda:0)
+rv_on_standin(dreamer_parity test_dreamer_parity cuda:0)
+rv_on_standin(device_agents test_device_agents cuda:0)
 # minutes; the second has the same kernels as the first, each in guarded memory
 set_tests_properties(standin_conformance standin_check PROPERTIES LABELS "standin;long")
 set_property(TEST standin_products APPEND PROPERTY ENVIRONMENT "RV_CASES=matmul linear")

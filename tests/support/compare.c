@@ -63,3 +63,14 @@ uint64_t rv_hash_bytes(uint64_t hash, const void *memory, size_t bytes) {
     for (size_t i = 0; i < bytes; i++) hash = (hash ^ ((const unsigned char *)memory)[i]) * 0x100000001b3u;
     return hash;
 }
+
+uint64_t rv_hash_file(const char *path) {
+    FILE *file = fopen(path, "rb");
+    unsigned char block[4096];
+    uint64_t hash = RV_HASH_START;
+    if (!file) return 0;
+    for (size_t got; (got = fread(block, 1, sizeof block, file)) > 0;) hash = rv_hash_bytes(hash, block, got);
+    if (ferror(file)) hash = 0;
+    fclose(file);
+    return hash;
+}

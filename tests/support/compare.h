@@ -17,5 +17,7 @@ bool rv_compare_within(const double *actual, const double *reference, int64_t co
 /* FNV-1a, 64 bit, of memory: to compare whole states. */
 uint64_t rv_hash_bytes(uint64_t hash, const void *memory, size_t bytes);
 #define RV_HASH_START 0xcbf29ce484222325u
+/* The same of a file; 0 where it cannot be read. */
+uint64_t rv_hash_file(const char *path);
 
 #endif
