@@ -87,6 +87,9 @@ static void write_summary(FILE *file, const void *user) {
     json_out_whole(&out, "data_episodes", rv_dataset_episodes(job->data));
     json_out_whole(&out, "weights", rv_params_size(whole->params));
     json_out_whole(&out, "train_steps", world_model_updates(job));
+    json_out_whole(&out, "env_steps", /* with those held back for validation */
+                   rv_dataset_steps(job->data) + (job->validation ? rv_dataset_steps(job->validation) : 0));
+    json_out_whole(&out, "updates", world_model_updates(job));
     json_out_whole(&out, "batch", job->settings.batch);
     json_out_text(&out, "state_sha256", whole->state);
     json_out_object(&out, "losses");

@@ -7,30 +7,31 @@
 #define S world_model_settings
 
 static const option options[] = {
-    RUN_OPTIONS(S, "rssm", "default planet memory",
-                "default is DreamerV3's model at a size for CPUs, planet has a Gaussian latent, memory is a test of it",
+    RUN_OPTIONS(S, "rssm", "default dreamer_v3 planet memory",
+                "default predicts observations closely, dreamer_v3 and planet have published models, memory is a test",
                 "run/rssm", "of data, weights and batches"),
     ENVIRONMENT_OPTIONS(S, "continuous_cartpole"),
     DATA_OPTIONS(S),
     OPTION_CHOICE(S, sequence.model, "model.size", "tiny", SEQUENCE_SIZES, "sizes of the model (docs/rssm.md)"),
-    OPTION_CHOICE(S, sequence.latent, "model.latent", "auto", "auto categorical gaussian", "auto: as model.size has it"),
+    OPTION_CHOICE(S, sequence.latent, "model.latent", "gaussian", "auto categorical gaussian",
+                  "auto: as model.size has it"),
     OPTION_CHOICE(S, sequence.core, "model.core", "auto", "auto block_gru gru", "auto: as model.size has it"),
     OPTION_CHOICE(S, sequence.reward, "model.reward", "auto", "auto twohot number",
                   "how a reward is predicted; auto: as model.size has it"),
     SEQUENCE_OPTIONS(S, sequence.sizes, "as model.size has it"),
     OPTION_FLAG(S, sequence.symlog, "model.symlog", "true", "see observations as symlog(observation)"),
-    OPTION_NUMBER(S, sequence.free_nats, "loss.free_nats", "1", 0, 1e6, "divergences below are free"),
+    OPTION_NUMBER(S, sequence.free_nats, "loss.free_nats", "0.1", 0, 1e6, "divergences below are free"),
     OPTION_FLAG(S, sequence.free_mean, "loss.free_mean", "false", "the mean's, not each row's"),
     OPTION_NUMBER(S, sequence.dyn, "loss.dyn", "1", 0, 1e6, "weight of the divergence that moves the prior"),
     OPTION_NUMBER(S, sequence.rep, "loss.rep", "0.1", 0, 1e6, "weight of the one that moves the posterior"),
-    OPTION_NUMBER(S, sequence.reconstruction, "loss.reconstruction", "1", 0, 1e6, "weight of the reconstruction"),
+    OPTION_NUMBER(S, sequence.reconstruction, "loss.reconstruction", "3000", 0, 1e6, "weight of the reconstruction"),
     OPTION_NUMBER(S, sequence.reward_scale, "loss.reward", "1", 0, 1e6, "weight of the reward"),
     OPTION_NUMBER(S, sequence.continue_scale, "loss.continue", "1", 0, 1e6, "weight of the continuation"),
     OPTION_WHOLE(S, train_steps, "train.steps", "4000", 1, 1e9, "updates"),
     OPTION_WHOLE(S, batch, "train.batch", "16", 1, 1048576, "sequences an update"),
     OPTION_WHOLE(S, window, "train.length", "32", 1, 65536, "observations in a row that a sequence is"),
     OPTION_CHOICE(S, sequence.optimiser, "train.optimiser", "laprop", "laprop adamw", "LaProp with AGC, or AdamW"),
-    OPTION_NUMBER(S, learning_rate, "train.learning_rate", "1e-3", 1e-9, 10, "of the optimiser"),
+    OPTION_NUMBER(S, learning_rate, "train.learning_rate", "2e-3", 1e-9, 10, "of the optimiser"),
     OPTION_WHOLE(S, learning_rate_warmup, "train.learning_rate_warmup", "100", 0, 1e9,
                  "updates over which it grows to that"),
     OPTION_FLAG(S, learning_rate_decay, "train.learning_rate_decay", "true",
@@ -44,19 +45,28 @@ static const option options[] = {
 };
 _Static_assert(sizeof options / sizeof *options <= OPTION_MAX, "OPTION_MAX is too small");
 
+static const char *const dreamer_v3[][2] = {
+    {"model.latent", "categorical"}, {"loss.free_nats", "1"},     {"loss.reconstruction", "1"},
+    {"train.length", "64"},          {"train.learning_rate", "4e-5"}, {"train.learning_rate_warmup", "1000"},
+    {"train.learning_rate_decay", "false"},
+};
 static const char *const planet[][2] = {
-    {"model.size", "planet"}, {"loss.rep", "1"}, {"loss.free_nats", "3"}, {"train.optimiser", "adamw"},
+    {"model.size", "planet"},     {"loss.rep", "1"},           {"loss.free_nats", "3"},
+    {"loss.reconstruction", "1"}, {"train.optimiser", "adamw"}, {"train.learning_rate", "1e-3"},
 };
 /* What test_sequence_trainer.c has; episodes of 20 steps. */
 static const char *const memory[][2] = {
     {"env.name", "sequence"}, {"env.memory_size", "5"}, {"data.policy", "random"}, {"data.steps", "20000"},
     {"model.size", "planet"}, {"model.deter", "64"},    {"model.hidden", "32"},    {"model.units", "32"},
     {"model.stoch", "8"},     {"loss.rep", "1"},        {"loss.free_nats", "3"},   {"loss.reward", "10"},
+    {"loss.reconstruction", "1"},
     {"train.length", "21"},   {"train.steps", "1500"},  {"train.learning_rate", "3e-3"},
     {"train.learning_rate_decay", "false"},             {"eval.episodes", "32"},   {"eval.steps", "20"},
     {"eval.horizon", "15"},
 };
 static const option_named named[] = {
+    {"dreamer_v3", "categorical latents, and how DreamerV3 weighs and learns", sizeof dreamer_v3 / sizeof *dreamer_v3,
+     dreamer_v3},
     {"planet", "a Gaussian latent on a GRU, squared reward error, AdamW", sizeof planet / sizeof *planet, planet},
     {"memory", "predicts the rewards of `sequence`, which are for the cue of five steps before",
      sizeof memory / sizeof *memory, memory},

@@ -2,7 +2,8 @@
 #include "tests/program/kills.h"
 
 #define JOB                                                                                                           \
-    "train rssm --device=cpu --model.size=debug --data.steps=1000 --train.steps=60 --train.batch=4 --train.length=8 "  \
+    "train rssm --device=cpu --model.size=debug --model.latent=categorical --data.steps=1000 --train.steps=60 "        \
+    "--train.batch=4 --train.length=8 "                                                                              \
     "--eval.episodes=3 --eval.steps=60 --eval.horizon=15 --eval.context=4 --log.every=10 "
 
 static void leaves_a_run_behind(void **unused) {
@@ -59,8 +60,9 @@ static void remembers(void **unused) {
 
 static void has_both_kinds_of_latents(void **unused) {
     (void)unused;
-    assert_int_equal(run(JOB "--out=planet --fresh --config=planet --model.size=planet --model.deter=8 --model.hidden=6 --model.units=6 "
-                             "--model.stoch=3"), 0);
+    assert_int_equal(run(JOB "--out=planet --fresh --config=planet --model.size=planet --model.latent=auto "
+                             "--model.deter=8 --model.hidden=6 --model.units=6 --model.stoch=3"),
+                     0);
     assert_int_equal(run("inspect planet/checkpoints/last.safetensors"), 0);
     expect("out.txt", "dyn/gru/w_h");
     expect("out.txt", "post/std");
@@ -70,7 +72,7 @@ static void has_both_kinds_of_latents(void **unused) {
 
 static void dry_run_says_what_it_takes(void **unused) {
     (void)unused;
-    assert_int_equal(run("train rssm --dry-run --out=none --model.size=size1m"), 0);
+    assert_int_equal(run("train rssm --dry-run --out=none --model.size=size1m --model.latent=categorical"), 0);
     expect("out.txt", "launches");
     expect("out.txt", "bytes with gradients and moments");
     expect("out.txt", "prior/logits/weight");
