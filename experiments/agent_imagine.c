@@ -1,172 +1,17 @@
-/* experiments/agent_imagine.c: what an agent's model imagines: figures, and tables on demand. */
+/* experiments/agent_imagine.c: `reverie imagine RUN` of an agent: its policy acts, for real and in imagination. */
 #include "experiments/agent_imagine.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 
-#include "experiments/agent_job.h"
-#include "experiments/figures_imagine.h"
+#include "experiments/imagine_run.h"
 #include "experiments/program.h"
 
-typedef struct imagine_settings {
-    int64_t trajectories, horizon, context, rollouts, samples, seed;
-    bool csv;
-    const char *device;
-} imagine_settings;
-
-static const option options[] = {
-    OPTION_WHOLE(imagine_settings, trajectories, "trajectories", "64", 1, 4096,
-                 "to imagine, each from the start of a real episode"),
-    OPTION_WHOLE(imagine_settings, horizon, "horizon", "50", 1, 10000, "steps to imagine and to predict"),
-    OPTION_WHOLE(imagine_settings, context, "context", "0", 0, 1000,
-                 "observations to see before; 0: 1, or 5 where the model remembers them"),
-    OPTION_WHOLE(imagine_settings, rollouts, "rollouts", "4", 1, 64,
-                 "episodes to predict under their own actions, each in a figure of its own"),
-    OPTION_WHOLE(imagine_settings, samples, "samples", "64", 2, 4096,
-                 "drawn predictions of each, whose middle 90% is the band"),
-    OPTION_WHOLE(imagine_settings, seed, "seed", "1", 0, 1e9, "of episodes and draws"),
-    OPTION_FLAG(imagine_settings, csv, "csv", "false", "also write the numbers, to imagined.csv and open_loop.csv"),
-    OPTION_TEXT(imagine_settings, device, "device", NULL, "where to compute; by default as the run did"),
-};
-static const option_schema schema = {.options = options, .count = sizeof options / sizeof *options};
-
 void agent_imagine_help(void) {
-    puts("\nOf an agent: acts new episodes with the policy, drawn actions. From where they begin the\n"
-         "model imagines on, the policy acting: RUN/plots/imagined_{rewards,actions,latents,observations}. And it\n"
-         "predicts what comes under the actions that were really taken: RUN/plots/imagine_*.\n\nOptions");
-    options_print(&schema, stdout);
-}
-
-/* ---- an opened run ----------------------------------------------------------------------------------------------- */
-
-typedef struct opened_run {
-    const run_folder *folder;
-    const char *env_name;
-    imaginer im;
-    rv_env *env; /* as many as trajectories and rollouts need */
-    uint64_t seed;
-    imagine_settings settings;
-} opened_run;
-
-static int64_t rows_needed(const imagine_settings *s) {
-    return s->trajectories > s->rollouts ? s->trajectories : s->rollouts;
-}
-
-/* ---- figures ----------------------------------------------------------------------------------------------------- */
-
-static int draw_imagined(const opened_run *run, const imagined *what) {
-    const char *folder = run->folder->path;
-    int code = figure_imagined_rewards(folder, what);
-    if (code == EXIT_OK) code = figure_imagined_actions(folder, what);
-    if (code == EXIT_OK) code = figure_imagined_latents(folder, what);
-    if (code == EXIT_OK) code = figure_imagined_observations(folder, what);
-    if (code == EXIT_OK) {
-        printf("plots       %s/plots/imagined_{rewards,actions,latents,observations}.png and .svg\n", folder);
-    }
-    return code;
-}
-
-static int imagine_on(const opened_run *run, const episodes *real, int64_t context) {
-    const imagine_settings *s = &run->settings;
-    const dream_options options = {.context = context,
-                                   .steps = s->horizon,
-                                   .rows = s->trajectories,
-                                   .samples = 1,
-                                   .policy = true,
-                                   .seed = run->seed};
-    dream dream = {0};
-    int code = imaginer_dream(&run->im, real, &options, &dream);
-    const imagined what = {&run->im, run->env_name, context, real, &dream};
-    if (code == EXIT_OK) code = draw_imagined(run, &what);
-    if (code == EXIT_OK && s->csv) code = table_imagined(run->folder, &what);
-    if (code == EXIT_OK && s->csv) printf("table       %s/imagined.csv\n", run->folder->path);
-    dream_free(&dream);
-    return code;
-}
-
-static int draw_open_loop(const opened_run *run, const imagined *what, const open_loop *predicted, int64_t episode) {
-    enum { MOST = PLOT_PANELS - 1 }; /* a panel is the reward's */
-    const int64_t o = what->im->observation_size, shown = o < MOST ? o : MOST, rows = predicted->horizon + 1;
-    const double *const from[] = {predicted->truth, predicted->mean, predicted->low, predicted->high};
-    char name[48], note[128], text[PLOT_PANELS][64];
-    const char *names[PLOT_PANELS];
-    double *lists = calloc((size_t)(4 * rows * (shown + 1)), sizeof *lists);
-    if (!lists) return program_fail(EXIT_DEVICE, "no memory for a plot");
-    for (int64_t c = 0; c <= shown; c++) {
-        const int64_t column = c < shown ? c : o; /* the last is the reward */
-        names[c] = observation_name(what->im, column, text[c]);
-        for (int64_t i = 0; i < 4 * rows; i++) {
-            lists[i * (shown + 1) + c] = from[i / rows][i % rows * predicted->columns + column];
-        }
-    }
-    const int64_t each = rows * (shown + 1);
-    const rv_evaluation evaluation = {.observation_size = shown + 1,
-                                      .horizon = predicted->horizon,
-                                      .truth = lists,
-                                      .mean = lists + each,
-                                      .low = lists + 2 * each,
-                                      .high = lists + 3 * each};
-    snprintf(name, sizeof name, "imagine_%lld", (long long)episode + 1);
-    snprintf(note, sizeof note, "episode %lld, from %lld observation%s and its actions, %lld drawn predictions",
-             (long long)episode + 1, (long long)what->context, what->context > 1 ? "s" : "",
-             (long long)run->settings.samples);
-    const figure_text words = {run->env_name, note, shown + 1, names};
-    int code = figure_open_loop(run->folder->path, name, &words, &evaluation);
-    if (code == EXIT_OK) printf("plot        %s/plots/%s.png and .svg\n", run->folder->path, name);
-    free(lists);
-    return code;
-}
-
-static int predict_all(const opened_run *run, const imagined *what) {
-    const imagine_settings *s = &run->settings;
-    open_loop list[64];
-    int64_t made = 0;
-    int code = EXIT_OK;
-    while (made < s->rollouts && code == EXIT_OK) {
-        if (!open_loop_make(&list[made], what, made, s->samples)) {
-            code = program_fail(EXIT_DEVICE, "no memory for predictions");
-            break;
-        }
-        code = draw_open_loop(run, what, &list[made], made);
-        made++;
-    }
-    if (code == EXIT_OK && s->csv) code = table_open_loop(run->folder, what, list, made);
-    if (code == EXIT_OK && s->csv) printf("table       %s/open_loop.csv\n", run->folder->path);
-    for (int64_t i = 0; i < made; i++) open_loop_free(&list[i]);
-    return code;
-}
-
-static int predict(const opened_run *run, const episodes *real, int64_t context) {
-    const imagine_settings *s = &run->settings;
-    const dream_options options = {.context = context,
-                                   .steps = s->horizon,
-                                   .rows = s->rollouts,
-                                   .samples = s->samples,
-                                   .seed = run->seed + 1};
-    dream dream = {0};
-    int code = imaginer_dream(&run->im, real, &options, &dream);
-    const imagined what = {&run->im, run->env_name, context, real, &dream};
-    if (code == EXIT_OK) code = predict_all(run, &what);
-    dream_free(&dream);
-    return code;
-}
-
-/* ---- the whole --------------------------------------------------------------------------------------------------- */
-
-/* One step more than is imagined: where the last one leads to is then known. */
-static int act_and_imagine(const opened_run *run) {
-    const imagine_settings *s = &run->settings;
-    const int64_t context = s->context ? s->context : run->im.context;
-    char path[RUN_PATH_SIZE];
-    episodes real = {0};
-    mkdir(run_folder_file(run->folder, "plots", path, sizeof path), 0777); /* missing for good: writing tells */
-    int code = imaginer_act(&run->im, run->env, context + s->horizon, run->seed, &real);
-    if (code == EXIT_OK) code = imagine_on(run, &real, context);
-    if (code == EXIT_OK) code = predict(run, &real, context);
-    episodes_free(&real);
-    return code;
+    puts("\nOf an agent: acts new episodes with the policy, drawn actions. From where they begin the model\n"
+         "imagines on, the policy acting: RUN/plots/imagined_{rewards,actions,latents,observations}. And it predicts\n"
+         "what comes under the actions that were really taken: RUN/plots/imagine_*. Of a model with a memory (rssm):\n"
+         "the same, but under actions of the policy of evaluation.\n\nOptions");
+    options_print(&imagine_schema, stdout);
 }
 
 static imaginer imaginer_of(const agent_job *job) {
@@ -174,19 +19,21 @@ static imaginer imaginer_of(const agent_job *job) {
                                         : dreamer_v3_imaginer(job->agent, &job->spaces);
 }
 
-static int imagine(agent_job *job, const char *folder, const imagine_settings *s) {
+static int imagine(agent_job *job, const imagine_settings *s) {
+    const imaginer im = imaginer_of(job);
+    episodes real = {0};
     rv_env *env = NULL;
-    int code = agent_open_run(job, folder, s->device);
-    if (code == EXIT_OK) code = environment_make(&job->settings.env, &job->env_options, rows_needed(s), &env);
-    if (code == EXIT_OK) {
-        const opened_run run = {.folder = &job->run,
-                                .env_name = job->settings.env.name,
-                                .im = imaginer_of(job),
-                                .env = env,
-                                .seed = (uint64_t)job->settings.seed + ((uint64_t)(s->seed + 1) << 32),
-                                .settings = *s};
-        code = act_and_imagine(&run);
-    }
+    const imagine_job run = {.folder = &job->run,
+                             .env_name = job->settings.env.name,
+                             .im = &im,
+                             .real = &real,
+                             .context = s->context ? s->context : im.context,
+                             .seed = (uint64_t)job->settings.seed + ((uint64_t)(s->seed + 1) << 32),
+                             .settings = s};
+    int code = environment_make(&job->settings.env, &job->env_options, imagine_rows(s), &env);
+    if (code == EXIT_OK) code = imaginer_act(&im, env, run.context + s->horizon, run.seed, &real);
+    if (code == EXIT_OK) code = imagine_draw(&run);
+    episodes_free(&real);
     rv_env_destroy(env);
     return code;
 }
@@ -195,11 +42,9 @@ int agent_imagine(const agent_kind *kind, const char *folder, int argc, char **a
     agent_job job = {.kind = kind};
     imagine_settings settings = {0};
     option_list words = {0};
-    int code = options_read(&schema, &settings, argc, argv, &words);
-    if (code == EXIT_OK && !canvas_available()) {
-        code = program_fail(EXIT_IO, "this build has no plots (cairo was missing when it was configured)");
-    }
-    if (code == EXIT_OK) code = imagine(&job, folder, &settings);
+    int code = options_read(&imagine_schema, &settings, argc, argv, &words);
+    if (code == EXIT_OK) code = agent_open_run(&job, folder, settings.device);
+    if (code == EXIT_OK) code = imagine(&job, &settings);
     agent_job_release(&job);
     options_list_free(&words);
     return code;

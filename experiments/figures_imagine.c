@@ -134,7 +134,8 @@ static void add_real(sheet *s, const imagined *what, const column *c, const floa
 
 static void describe(const imagined *what, char *note, size_t size) {
     const double seconds = what->im->spaces->step_seconds;
-    int length = snprintf(note, size, "%lld trajectories", (long long)what->dream->rows);
+    int length = snprintf(note, size, "%lld trajectories%s", (long long)what->dream->rows,
+                          what->im->act ? "" : " under the actions really taken");
     if (what->im->gamma < 1) {
         length += snprintf(note + length, size - (size_t)length, ", discount %.6g a step", what->im->gamma);
     }

@@ -43,6 +43,37 @@ int64_t episodes_length(const episodes *real, int64_t row, int64_t from) {
     return t - from;
 }
 
+static void take_episode(episodes *real, int64_t row, const rv_transitions *from, int64_t first, int64_t length) {
+    const int64_t o = real->observation_size, a = real->action_size, rows = real->rows;
+    const size_t seen = (size_t)o * sizeof(float), acted = (size_t)a * sizeof(float);
+    real->is_first[row] = 1;
+    if (length < real->steps) real->is_first[length * rows + row] = 1;
+    for (int64_t t = 0; t < length && t < real->steps; t++) {
+        const int64_t at = t * rows + row;
+        memcpy(real->observation + at * o, from->observation + (first + t) * o, seen);
+        memcpy(real->observation + (at + rows) * o, from->next_observation + (first + t) * o, seen);
+        memcpy(real->action + at * a, from->action + (first + t) * a, acted);
+        real->reward[at] = from->reward[first + t];
+    }
+}
+
+int imaginer_take(const imaginer *im, const rv_dataset *data, int64_t rows, int64_t context, int64_t steps,
+                  episodes *real) {
+    const rv_transitions from = rv_dataset_transitions(data);
+    int64_t taken = 0, first = 0, length = 0;
+    int code = episodes_make(im, rows, steps, real);
+    for (int64_t i = 0; taken < rows && code == EXIT_OK; i++) {
+        if (rv_dataset_episode(data, i, &first, &length) != RV_OK) {
+            return program_fail(EXIT_DATA,
+                                "of %lld new episodes %lld go on behind their first %lld observations, and %lld are "
+                                "needed; use a smaller context, or fewer trajectories and rollouts",
+                                (long long)i, (long long)taken, (long long)context, (long long)rows);
+        }
+        if (length >= context) take_episode(real, taken++, &from, first, length);
+    }
+    return code;
+}
+
 /* A plan of one step of the policy. */
 typedef struct actor {
     rv_array *observation, *is_first, *action, *memory;

@@ -1,4 +1,4 @@
-/* experiments/imaginer.h: what the model of an agent imagines, beside what really happens, whatever kind of agent.
+/* experiments/imaginer.h: what a model imagines, beside what really happens, whatever kind of agent or model it is.
  *
  *     imaginer im = dreamer_imaginer(job.agent, &job.spaces);
  *     episodes real = {0};
@@ -9,13 +9,14 @@
  *     episodes_free(&real);
  *
  * Rows are time-major: step t of row i is row t * rows + i. Actions are those of a policy (rv_actor_to_env gives the
- * environment's own).
+ * environment's own), where there is one.
  */
 #ifndef EXPERIMENTS_IMAGINER_H
 #define EXPERIMENTS_IMAGINER_H
 
 #include <stdbool.h>
 
+#include "reverie/dataset.h"
 #include "reverie/dreamer.h"
 #include "reverie/dreamer_v3_agent.h"
 
@@ -41,8 +42,8 @@ typedef struct imaginer {
     double gamma;    /* discount of a step */
     void *self;
 
-    /* Records a step of the policy, with drawn actions. State that lasts is stored in `memory`, which begins as zeros:
-     * [B, memory_size]. */
+    /* Records a step of the policy, with drawn actions; NULL: there is none. State that lasts is stored in `memory`,
+     * which begins as zeros: [B, memory_size]. */
     int64_t memory_size;
     rv_tensor (*act)(void *self, rv_graph *graph, rv_tensor observation, rv_tensor is_first, rv_array *memory,
                      rv_tensor noise);
@@ -55,6 +56,9 @@ typedef struct imaginer {
 /* Of an agent of that kind. */
 imaginer dreamer_imaginer(rv_agent *agent, const rv_env_spaces *spaces);
 imaginer dreamer_v3_imaginer(rv_agent *agent, const rv_env_spaces *spaces);
+
+/* Without a policy; actions are the environment's own. */
+imaginer sequence_imaginer(rv_sequence_model *model, const rv_env_spaces *spaces);
 
 /* ---- what really happens -------------------------------------------------------------------------------------- */
 
@@ -70,6 +74,11 @@ typedef struct episodes {
  * spaces. Prints what is wrong; an exit code. Free them after either. */
 int imaginer_act(const imaginer *im, rv_env *env, int64_t steps, uint64_t seed, episodes *real);
 
+
+/* The first `rows` of collected episodes that go on behind a context, `steps` transitions of each; what is behind an
+ * earlier end is zero. */
+int imaginer_take(const imaginer *im, const rv_dataset *data, int64_t rows, int64_t context, int64_t steps,
+                  episodes *real);
 void episodes_free(episodes *real);
 
 /* How many steps from observation `from` on belong to the episode that it is of, and were acted. */

@@ -12,6 +12,11 @@
     "train dreamer_v3 --config=debug --device=cpu:threads=1 --env.name=continuous_pendulum --train.steps=400 "         \
     "--eval.episodes=2 --fresh "
 
+#define JOB_RSSM                                                                                                       \
+    "train rssm --model.size=debug --device=cpu:threads=1 --env.name=continuous_pendulum --data.steps=2000 "           \
+    "--train.steps=20 --train.batch=4 --train.length=8 --eval.episodes=2 --eval.steps=60 --eval.horizon=20 "           \
+    "--eval.context=4 --fresh "
+
 static bool has_plots(void) { return access("one/plots/returns.png", F_OK) == 0; }
 
 static void train(void **unused) {
@@ -21,6 +26,7 @@ static void train(void **unused) {
     assert_int_equal(run(JOB "--out=three --seed=3 --eval.episodes=3"), 0);
     assert_int_equal(run(JOB "--out=other --actor.entropy=0.01"), 0);
     assert_int_equal(run(JOB_V3 "--out=v3"), 0);
+    assert_int_equal(run(JOB_RSSM "--out=rssm"), 0);
 }
 
 /* ---- tables ------------------------------------------------------------------------------------------------------ */
@@ -131,7 +137,7 @@ static void imagined(void **unused) {
     for (int r = 0; r < t.rows; r++) {
         const double *row = t.value[r];
         for (int c = 4; c < t.cols; c += 4) {
-            if (isnan(row[c + 1])) assert_true(r % 10 == 0 && c == 20); /* nothing is rewarded before the first action */
+            if (isnan(row[c + 1])) assert_true(r % 10 == 0 && c == 20); /* the reward before the first action */
             else assert_true(row[c + 2] <= row[c + 3]);
             if (r % 10 == 0 && c < 20) assert_true(row[c] == row[c + 1] && row[c] == row[c + 3]);
         }
@@ -163,6 +169,28 @@ static void imagined_with_a_memory(void **unused) {
     table behind = read_table("v3/imagined.csv"); /* five observations */
     assert_int_equal(behind.rows, 2 * 7);
     free(behind.value);
+}
+
+/* Without a policy: under actions that were really taken, which the table of trajectories repeats. */
+static void imagined_without_a_policy(void **unused) {
+    (void)unused;
+    if (!has_plots()) skip();
+    assert_int_equal(run("imagine rssm --trajectories=3 --horizon=7 --rollouts=2 --samples=4 --csv"), 0);
+    expect("rssm/plots/imagined_rewards.svg", "</svg>");
+    expect("rssm/plots/imagine_2.svg", "</svg>");
+    assert_int_not_equal(access("rssm/plots/imagined_actions.svg", F_OK), 0);
+    table imagined = read_table("rssm/imagined.csv"), predicted = read_table("rssm/open_loop.csv");
+    assert_int_equal(imagined.rows, 3 * 8);
+    assert_int_equal(predicted.rows, 2 * 8);
+    for (int r = 0; r < predicted.rows; r++) {
+        const double *row = imagined.value[r], *same = predicted.value[r];
+        assert_true(row[1] == same[1] && (row[2] == same[2] || row[1] == 0)); /* step, action */
+        for (int c = 0; c < 3 && row[1] == 0; c++) assert_true(row[5 + c] == same[3 + 4 * c]); /* what was seen last */
+    }
+    free(imagined.value);
+    free(predicted.value);
+    assert_int_equal(run("imagine rssm --context=300"), 4);
+    expect("err.txt", "smaller context");
 }
 
 static void refusals(void **unused) {
@@ -200,7 +228,7 @@ static void refusals(void **unused) {
     }
 }
 
-/* ---- learning curves ----------------------------------------------------------------------------------------------- */
+/* ---- learning curves --------------------------------------------------------------------------------------------- */
 
 static double metric_at(const char *folder, int line, const char *key) {
     json_t *metrics = read_metrics(folder);
@@ -241,12 +269,38 @@ static void seeds_form_a_band(void **unused) {
     assert_int_equal(t.rows, at);
     assert_true(at > 2);
     free(t.value);
-    assert_int_equal(run("plot one two three --metric=loss --band=quartiles --x=seconds --csv --out=seconds"), 0);
-    t = read_table("seconds.csv");
-    assert_string_equal(t.header, "group,runs,seconds,median,low,high");
-    assert_int_equal(t.rows, 300); /* no seconds are shared */
-    for (int r = 0; r < t.rows; r++) assert_true(t.value[r][3] <= t.value[r][2] && t.value[r][2] <= t.value[r][4]);
-    free(t.value);
+}
+
+/* Two runs that have no second in common: both are straight lines, 15 apart. */
+static void seconds_are_aligned(void **unused) {
+    (void)unused;
+    if (!has_plots()) skip();
+    assert_int_equal(system("rm -rf early late && mkdir early late &&"
+                            "cp one/config.yaml early && cp two/config.yaml late"),
+                     0);
+    write_file("early/metrics.jsonl", "{\"step\":1,\"seconds\":1,\"return\":10}\n"
+                                      "{\"step\":2,\"seconds\":2,\"return\":null}\n"
+                                      "{\"step\":3,\"seconds\":3,\"return\":30}\n");
+    write_file("late/metrics.jsonl", "{\"step\":1,\"seconds\":1.5,\"return\":0}\n"
+                                     "{\"step\":2,\"seconds\":2.5,\"return\":10}\n"
+                                     "{\"step\":3,\"seconds\":3.5,\"return\":20}\n");
+    for (int quartiles = 0; quartiles < 2; quartiles++) {
+        assert_int_equal(run(quartiles ? "plot early late --x=seconds --csv --band=quartiles"
+                                       : "plot early late --x=seconds --csv"),
+                         0);
+        table t = read_table("curves.csv");
+        assert_string_equal(t.header, "group,runs,seconds,median,low,high");
+        assert_int_equal(t.rows, 300);
+        for (int r = 0; r < t.rows; r++) {
+            const double *row = t.value[r], x = 1.5 + 1.5 * r / 299, aside = quartiles ? 3.75 : 7.5;
+            assert_true(row[0] == 2 && fabs(row[1] - x) < 1e-6 && fabs(row[2] - (10 * x - 7.5)) < 1e-5);
+            assert_true(fabs(row[2] - row[3] - aside) < 1e-5 && fabs(row[4] - row[2] - aside) < 1e-5);
+        }
+        free(t.value);
+    }
+    write_file("late/metrics.jsonl", "{\"step\":4,\"seconds\":4,\"return\":20}\n");
+    assert_int_equal(run("plot early late"), 4);
+    expect("err.txt", "no steps in common");
 }
 
 static void configs_make_groups(void **unused) {
@@ -270,8 +324,10 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(train),
     cmocka_unit_test(imagined),
     cmocka_unit_test(imagined_with_a_memory),
+    cmocka_unit_test(imagined_without_a_policy),
     cmocka_unit_test(refusals),
     cmocka_unit_test(seeds_form_a_band),
+    cmocka_unit_test(seconds_are_aligned),
     cmocka_unit_test(configs_make_groups),
 };
 RUN_PROGRAM_TESTS(tests)

@@ -1,5 +1,5 @@
-/* experiments/imaginer_dreamer_v3.c: what DreamerV3 imagines, from states that remember. The latents shown are h, their
- * deterministic part. */
+/* experiments/imaginer_sequence.c: what sequence models imagine, from states that remember: alone under actions that
+ * are given, and with DreamerV3's policy. The latents shown are h, the deterministic part of the states. */
 #include "experiments/imaginer.h"
 
 enum { CONTEXT = 5 };
@@ -33,6 +33,32 @@ static imaginer_tensors follow(rv_sequence_model *model, rv_graph *graph, const 
     return read_out(model, graph, start.deter, rollout.state, actions);
 }
 
+static imaginer describe(rv_sequence_model *model, const rv_env_spaces *spaces) {
+    const rv_sequence_model_options *options = rv_sequence_model_options_get(model);
+    return (imaginer){.device = rv_sequence_model_device(model),
+                      .spaces = spaces,
+                      .observation_size = spaces->observation_size,
+                      .action_size = options->action_size,
+                      .context = CONTEXT,
+                      .gamma = options->horizon > 0 ? 1 - 1 / (double)options->horizon : 1};
+}
+
+/* ---- a sequence model ------------------------------------------------------------------------------------------ */
+
+static imaginer_tensors imagine_given(void *self, rv_graph *graph, const imaginer_context *context, rv_tensor actions,
+                                      int64_t steps, rv_tensor noise) {
+    return follow(self, graph, context, actions, steps, noise);
+}
+
+imaginer sequence_imaginer(rv_sequence_model *model, const rv_env_spaces *spaces) {
+    imaginer im = describe(model, spaces);
+    im.self = model;
+    im.imagine = imagine_given;
+    return im;
+}
+
+/* ---- DreamerV3 ------------------------------------------------------------------------------------------------- */
+
 static rv_tensor act(void *self, rv_graph *graph, rv_tensor observation, rv_tensor is_first, rv_array *memory,
                      rv_tensor noise) {
     const rv_rssm *rssm = rv_sequence_model_rssm(rv_dreamer_v3_model(rv_dreamer_v3_agent_learner(self)));
@@ -40,8 +66,9 @@ static rv_tensor act(void *self, rv_graph *graph, rv_tensor observation, rv_tens
     rv_tensor kept = rv_read(graph, memory);
     const rv_rssm_state before = {rv_slice_cols(kept, 0, deter), rv_slice_cols(kept, deter, stoch)};
     rv_tensor led = rv_slice_cols(kept, deter + stoch, rssm->options.action_size);
-    const rv_dreamer_v3_move move = rv_dreamer_v3_act(graph, rv_dreamer_v3_agent_learner(self), before, led, observation,
-                                                      is_first, (rv_dreamer_v3_noise){.state = noise}, 0);
+    rv_dreamer_v3 *learner = rv_dreamer_v3_agent_learner(self);
+    const rv_dreamer_v3_move move = rv_dreamer_v3_act(graph, learner, before, led, observation, is_first,
+                                                      (rv_dreamer_v3_noise){.state = noise}, 0);
     rv_store(memory, rv_concat_cols((rv_tensor[]){move.state.deter, move.state.stoch, move.action}, 3));
     return move.action;
 }
@@ -63,15 +90,10 @@ static imaginer_tensors imagine(void *self, rv_graph *graph, const imaginer_cont
 imaginer dreamer_v3_imaginer(rv_agent *agent, const rv_env_spaces *spaces) {
     rv_sequence_model *model = rv_dreamer_v3_model(rv_dreamer_v3_agent_learner(agent));
     const rv_rssm *rssm = rv_sequence_model_rssm(model);
-    const float horizon = rv_sequence_model_options_get(model)->horizon;
-    return (imaginer){.device = rv_sequence_model_device(model),
-                      .spaces = spaces,
-                      .observation_size = spaces->observation_size,
-                      .action_size = rssm->options.action_size,
-                      .context = CONTEXT,
-                      .gamma = horizon > 0 ? 1 - 1 / (double)horizon : 1,
-                      .self = agent,
-                      .memory_size = rssm->options.deter + rv_rssm_stoch_size(rssm) + rssm->options.action_size,
-                      .act = act,
-                      .imagine = imagine};
+    imaginer im = describe(model, spaces);
+    im.self = agent;
+    im.memory_size = rssm->options.deter + rv_rssm_stoch_size(rssm) + rssm->options.action_size;
+    im.act = act;
+    im.imagine = imagine;
+    return im;
 }
