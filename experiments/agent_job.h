@@ -31,6 +31,7 @@ typedef struct dreamer_v3_settings {
     sequence_sizes sizes;
     int64_t ratio, length, warmup;
     double learning_rate, return_horizon, lambda, entropy, slow_rate;
+    double free_nats, reconstruction;
 } dreamer_v3_settings;
 
 typedef struct agent_settings {
