@@ -10,9 +10,8 @@
 #include "experiments/run_folder.h"
 #include "experiments/spread.h"
 
-/* Keys that say nothing about what is learnt; "device" counts where time is the axis. */
-static const char aside[] = "seed out config fresh dry_run progress save.seconds data.save log.every eval.episodes "
-                            "eval.policy";
+/* Keys that say nothing about what is learnt, as do those of evaluation; "device" counts where time is the axis. */
+static const char aside[] = "seed out config fresh dry_run progress save.seconds data.save log.every";
 
 void curves_free(curves *c) {
     for (int i = 0; i < c->run_count; i++) {
@@ -95,6 +94,7 @@ static const char *value_of(const curves_run *run, const char *key) {
 }
 
 static bool counts(const curves *c, const char *key) {
+    if (strncmp(key, "eval.", 5) == 0) return false;
     return !config_among(aside, key) && (c->axis == CURVES_SECONDS || strcmp(key, "device") != 0);
 }
 
