@@ -1,4 +1,4 @@
-/* experiments/agent_job.h: the parts of `reverie train dreamer` and `dreamer_v3`, and of what is done with their runs. */
+/* experiments/agent_job.h: the parts of `reverie train dreamer` and `dreamer_v3`, and of what is done with such runs. */
 #ifndef EXPERIMENTS_AGENT_JOB_H
 #define EXPERIMENTS_AGENT_JOB_H
 

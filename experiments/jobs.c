@@ -10,7 +10,8 @@ static const job jobs[] = {
      &sequence_kind, NULL},
     {"dreamer", "an agent that learns to act in imagination, on such a world model", &dreamer_schema, NULL,
      &dreamer_kind},
-    {"dreamer_v3", "DreamerV3: such an agent on a world model with a memory", &dreamer_v3_schema, NULL, &dreamer_v3_kind},
+    {"dreamer_v3", "DreamerV3: such an agent on a world model with a memory", &dreamer_v3_schema, NULL,
+     &dreamer_v3_kind},
 };
 enum { JOB_COUNT = sizeof jobs / sizeof *jobs };
 

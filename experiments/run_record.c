@@ -99,7 +99,14 @@ int run_write_summary(const run_folder *run, tensorboard *events, void (*write)(
     return EXIT_OK;
 }
 
-/* ---- a run, for those who use it ----------------------------------------------------------------------------------- */
+/* ---- settings --------------------------------------------------------------------------------------------------- */
+
+int run_take_settings(const option_schema *schema, const char *file, int argc, char **argv, option_list *list,
+                      void *settings, option_origin *origins, option_extras *extras) {
+    int code = file ? config_read_file(file, list) : EXIT_OK;
+    if (code == EXIT_OK) code = options_from_arguments(schema, argc, argv, list);
+    return code == EXIT_OK ? options_apply(schema, list, settings, origins, extras) : code;
+}
 
 int run_read_settings(run_folder *run, const char *folder, const option_schema *schema, option_list *list,
                       void *settings, option_origin *origins, option_extras *extras) {

@@ -34,6 +34,10 @@ int run_state_hash(const run_folder *run, const history *history, const char *mo
 int run_write_summary(const run_folder *run, tensorboard *events, void (*write)(FILE *file, const void *user),
                       const void *user);
 
+/* The settings of a new one: the file's (NULL: none), then the arguments'. The list holds their texts. */
+int run_take_settings(const option_schema *schema, const char *file, int argc, char **argv, option_list *list,
+                      void *settings, option_origin *origins, option_extras *extras);
+
 /* The settings of a run in a folder: from its config.yaml. The list holds their texts. */
 int run_read_settings(run_folder *run, const char *folder, const option_schema *schema, option_list *list,
                       void *settings, option_origin *origins, option_extras *extras);

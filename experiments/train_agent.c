@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "experiments/agent_job.h"
-#include "experiments/config_file.h"
 #include "experiments/program.h"
 
 static int failed(const agent_job *job, rv_status status) {
@@ -101,7 +100,9 @@ static int keep_metrics(agent_job *job, double seconds, float *mean_return) {
         values[m] = metrics[m].value;
         if (strcmp(metrics[m].name, "return") == 0) *mean_return = values[m];
     }
-    if (!history_add(h, agent_job_steps(job), seconds, values)) return program_fail(EXIT_DEVICE, "no memory for metrics");
+    if (!history_add(h, agent_job_steps(job), seconds, values)) {
+        return program_fail(EXIT_DEVICE, "no memory for metrics; raise log.every");
+    }
     return run_write_metrics(&job->run, h, job->events, tag_of);
 }
 
@@ -111,7 +112,7 @@ enum { PIECE = 10 }; /* steps after which an interruption is looked for */
 
 static bool finished(const agent_job *job) { return agent_job_steps(job) >= all_steps(job); }
 
-/* The step of the next line of metrics: whole multiples of log.every, also after a resumption in between, and the end. */
+/* The step of the next line of metrics: whole multiples of log.every, also after a resumption in between; the end. */
 static int64_t next_line(const agent_job *job) {
     const int64_t every = job->settings.log_every, next = (agent_job_steps(job) / every + 1) * every;
     return next < all_steps(job) ? next : all_steps(job);
@@ -221,21 +222,14 @@ static int run_job(agent_job *job) {
     return code == EXIT_OK ? closed : code;
 }
 
-static int read_settings(agent_job *job, const char *file, int argc, char **argv) {
-    const option_schema *schema = job->kind->schema;
-    int code = file ? config_read_file(file, &job->list) : EXIT_OK;
-    if (code == EXIT_OK) code = options_from_arguments(schema, argc, argv, &job->list);
-    if (code != EXIT_OK) return code;
-    return options_apply(schema, &job->list, &job->settings, job->origins, &job->env_options);
-}
-
 int train_agent(const agent_kind *kind, const char *file, int argc, char **argv) {
     if (program_wants_help(argc, argv)) {
         print_help(kind);
         return EXIT_OK;
     }
     agent_job job = {.kind = kind, .begun = program_seconds()};
-    int code = read_settings(&job, file, argc, argv);
+    int code = run_take_settings(kind->schema, file, argc, argv, &job.list, &job.settings, job.origins,
+                                 &job.env_options);
     if (code == EXIT_OK) {
         program_catch_interrupts();
         printf("reverie %s: %s in %s, into %s\n", rv_version(), kind->name, job.settings.env.name, job.settings.out);

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "experiments/config_file.h"
 #include "experiments/program.h"
 #include "experiments/world_model_job.h"
 
@@ -211,21 +210,14 @@ static int run_job(world_model_job *job) {
     return code == EXIT_OK ? closed : code;
 }
 
-static int read_settings(world_model_job *job, const char *file, int argc, char **argv) {
-    const option_schema *schema = job->kind->schema;
-    int code = file ? config_read_file(file, &job->list) : EXIT_OK;
-    if (code == EXIT_OK) code = options_from_arguments(schema, argc, argv, &job->list);
-    if (code != EXIT_OK) return code;
-    return options_apply(schema, &job->list, &job->settings, job->origins, &job->env_options);
-}
-
 int train_world_model(const world_model_kind *kind, const char *file, int argc, char **argv) {
     if (program_wants_help(argc, argv)) {
         print_help(kind);
         return EXIT_OK;
     }
     world_model_job job = {.kind = kind, .begun = program_seconds()};
-    int code = read_settings(&job, file, argc, argv);
+    int code = run_take_settings(kind->schema, file, argc, argv, &job.list, &job.settings, job.origins,
+                                 &job.env_options);
     if (code == EXIT_OK) {
         program_catch_interrupts();
         printf("reverie %s: %s of %s, into %s\n", rv_version(), kind->title, job.settings.env.name, job.settings.out);

@@ -34,7 +34,8 @@ void world_model_print_evaluation(const world_model_job *job, const rv_evaluatio
     printf(
         "\n  reward error %.3g (its deviation is %.3g, a fit without memory errs by %.3g); "
         "truth within the 90%% band: %.0f%% at 1 step, %.0f%% at %lld\n\n",
-        e->reward_rmse, e->reward_deviation, e->memoryless_reward_rmse, 100.0 * e->inside_90[0], 100.0 * e->inside_90[k - 1], (long long)k);
+        e->reward_rmse, e->reward_deviation, e->memoryless_reward_rmse, 100.0 * e->inside_90[0],
+        100.0 * e->inside_90[k - 1], (long long)k);
 }
 
 /* ---- summary.json ----------------------------------------------------------------------------------------- */
@@ -65,6 +66,11 @@ static void write_horizon(json_out *out, const world_model_job *job, int64_t k) 
     json_out_number(out, "inside_50", e->inside_50[k - 1]);
     json_out_number(out, "inside_90", e->inside_90[k - 1]);
     json_out_object_end(out);
+}
+
+/* The squared error over that without a memory; NaN where every reward is the same. */
+static double reward_error_share(const rv_evaluation *e) {
+    return e->reward_deviation > 0 ? pow(e->reward_rmse / e->memoryless_reward_rmse, 2) : (double)NAN;
 }
 
 typedef struct summary {
@@ -101,7 +107,7 @@ static void write_summary(FILE *file, const void *user) {
     json_out_number(&out, "reward_rmse", e->reward_rmse);
     json_out_number(&out, "reward_deviation", e->reward_deviation);
     json_out_number(&out, "memoryless_reward_rmse", e->memoryless_reward_rmse);
-    json_out_number(&out, "reward_error_share", pow(e->reward_rmse / e->memoryless_reward_rmse, 2)); /* squared */
+    json_out_number(&out, "reward_error_share", reward_error_share(e));
     write_dimensions(&out, job, "change_r2", e->change_r2);
     const int64_t horizons[] = {1, 5, 15, e->horizon};
     int64_t last = 0;
@@ -167,7 +173,8 @@ int world_model_write_figures(world_model_job *job) {
     char note[128];
     figure_points points = {0};
     snprintf(note, sizeof note, "batch %lld, seed %lld", (long long)job->settings.batch, (long long)job->settings.seed);
-    const figure_text text = {job->settings.env.name, note, job->spaces.observation_size, job->spaces.observation_names};
+    const figure_text text = {job->settings.env.name, note, job->spaces.observation_size,
+                              job->spaces.observation_names};
     int code = job->kind->points ? job->kind->points(job, &points) : EXIT_OK;
     if (code == EXIT_OK) code = evaluation_file_write(&job->run, &text, job->evaluation, &points);
     if (code == EXIT_OK) code = world_model_plot(job->run.path, &text, &job->history, job->evaluation, &points);

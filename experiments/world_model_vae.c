@@ -112,7 +112,7 @@ static rv_status evaluate(world_model_job *job, const rv_transitions *train, con
     return rv_evaluate_world_model(job->model, train, held_out, options, evaluation);
 }
 
-/* ---- calibration: on episodes of its own, collected as the held-out ones ------------------------------------------- */
+/* ---- calibration: on episodes of its own, collected as the held-out ones ---------------------------------------- */
 
 static int64_t longest_episode(const rv_dataset *data) {
     int64_t longest = 0;
@@ -148,7 +148,7 @@ static int finish(world_model_job *job) {
     return code;
 }
 
-/* ---- latents ------------------------------------------------------------------------------------------------------ */
+/* ---- latents ---------------------------------------------------------------------------------------------------- */
 
 static int points(world_model_job *job, figure_points *points) {
     enum { POINTS = 800 };
