@@ -31,7 +31,7 @@ typedef struct dreamer_v3_settings {
     sequence_sizes sizes;
     int64_t ratio, length, warmup;
     double learning_rate, return_horizon, lambda, entropy, slow_rate;
-    double free_nats, reconstruction;
+    double free_nats, rep, reconstruction, reward;
 } dreamer_v3_settings;
 
 typedef struct agent_settings {

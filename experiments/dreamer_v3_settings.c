@@ -22,7 +22,9 @@ static const option options[] = {
     OPTION_CHOICE(S, v3.model, "model.size", "recipe", "recipe " SEQUENCE_SIZES, "sizes of the model (docs/rssm.md)"),
     SEQUENCE_OPTIONS(S, v3.sizes, "as model.size has it"),
     OPTION_NUMBER(S, v3.free_nats, "loss.free_nats", "0", -1, 1e6, "divergences below are free; -1: none are"),
+    OPTION_NUMBER(S, v3.rep, "loss.rep", "0", 0, 1e6, "weight of the divergence that moves the posterior"),
     OPTION_NUMBER(S, v3.reconstruction, "loss.reconstruction", "0", 0, 1e6, "weight of the reconstruction"),
+    OPTION_NUMBER(S, v3.reward, "loss.reward", "0", 0, 1e6, "weight of the reward"),
     OPTION_WHOLE(S, horizon, "imagine.horizon", "0", 0, 1000, "steps of an imagined trajectory"),
     OPTION_NUMBER(S, v3.return_horizon, "return.horizon", "0", -1, 1e9,
                   "steps that count: the discount is 1 - 1 / horizon; -1: no discount"),
@@ -79,7 +81,9 @@ static void complete(void *settings) {
     fill(&s->v3.warmup, o->learner.warmup, 1000);
     sequence_sizes_fill(&s->v3.sizes, &model);
     fill_number(&s->v3.free_nats, model.kl.free_nats, 1);
+    fill_number(&s->v3.rep, model.kl.rep_scale, 0.1);
     fill_number(&s->v3.reconstruction, model.reconstruction_scale, 1);
+    fill_number(&s->v3.reward, model.reward_scale, 1);
     fill(&s->horizon, o->learner.horizon, 15);
     fill_number(&s->v3.return_horizon, model.horizon, 333);
     fill_number(&s->v3.lambda, o->learner.lambda, 0.95);
@@ -97,7 +101,9 @@ static rv_dreamer_v3_agent_options agent_options(const agent_settings *s, int64_
     o.learner.model = model_of(s);
     sequence_sizes_set(&s->v3.sizes, &o.learner.model);
     o.learner.model.kl.free_nats = (float)s->v3.free_nats;
+    o.learner.model.kl.rep_scale = (float)s->v3.rep;
     o.learner.model.reconstruction_scale = (float)s->v3.reconstruction;
+    o.learner.model.reward_scale = (float)s->v3.reward;
     o.learner.model.horizon = (float)s->v3.return_horizon;
     o.learner.horizon = s->horizon;
     o.learner.lambda = (float)s->v3.lambda;
