@@ -3,8 +3,8 @@
  *
  *     test_cuda_registers --write     after a change that was meant
  *
- * Programs are those of the families, of slices, and of the merged launches of a world model's training step and of a
- * recurrent one's. No kernel spills or has a stack frame on sm_90, and two groups of RV_LANES fit a multiprocessor (128 registers
+ * Programs are those of the families, of slices, and of the merged launches of the plans that a world model's trainer, the
+ * course's Dreamer and DreamerV3 (size1m, 16 sequences of 64 steps) make. No kernel spills or has a stack frame on sm_90, and two groups of RV_LANES fit a multiprocessor (128 registers
  * a work-item); of slices there are no more groups than multiprocessors, and one fits (255).
  * Registers are compared where NVRTC has the version that the table names; another assigns them otherwise.
  */
@@ -15,6 +15,8 @@
 #include "backends/cuda/compile.h"
 #include "backends/gpu/lower.h"
 #include "core/internal.h"
+#include "reverie/dreamer.h"
+#include "reverie/dreamer_v3_agent.h"
 #include "reverie/trainer.h"
 #include "tests/support/suite.h"
 
@@ -28,7 +30,7 @@ extern const char rv_gpu_text_dialect_cuda[];
 /* ---- what is known of a kernel --------------------------------------------------------------------------------- */
 
 typedef struct kernel {
-    char program[64], name[64];
+    char program[160], name[64];
     int arch, registers, stack, stores, loads, shared;
 } kernel;
 
@@ -160,6 +162,28 @@ static void compile_world_model(rv_device *device) {
     rv_world_model_destroy(model);
 }
 
+static void make_agent(rv_device *device, rv_env *env, rv_agent **agent, bool recurrent) {
+    if (recurrent) {
+        const rv_dreamer_v3_agent_options options = rv_dreamer_v3_recipe_find("dmc_proprio")->options;
+        assert_ok(rv_dreamer_v3_agent_create(device, env, &options, agent), rv_agent_message(*agent));
+    } else {
+        const rv_dreamer_options options = rv_dreamer_recipe_find("course")->options;
+        assert_ok(rv_dreamer_create(device, env, &options, agent), rv_agent_message(*agent));
+    }
+}
+
+/* What they act and learn by. */
+static void compile_agents(rv_device *device) {
+    for (int recurrent = 0; recurrent < 2; recurrent++) {
+        rv_env *env;
+        rv_agent *agent;
+        assert_ok(rv_env_create("continuous_pendulum", 1, NULL, 0, &env), rv_env_message(env));
+        make_agent(device, env, &agent, recurrent);
+        rv_agent_destroy(agent);
+        rv_env_destroy(env);
+    }
+}
+
 static void compile_merged(void) {
     rv_device *device;
     assert_ok(rv_device_open("null", NULL, &device), rv_device_message(device));
@@ -168,6 +192,7 @@ static void compile_merged(void) {
     spy.prepare = prepare;
     device->backend = &spy;
     compile_world_model(device);
+    compile_agents(device);
     device->backend = null_backend;
     rv_device_close(device);
 }
@@ -200,7 +225,7 @@ static void read_table(void) {
     assert_int_equal(fscanf(file, "# NVRTC %d.%d: %*[^\n]", &known_major, &known_minor), 2);
     kernel k;
     while (known_count < MOST_KERNELS &&
-           fscanf(file, " sm_%d\t%63[^\t]\t%63s%d%d%d%d%d", &k.arch, k.program, k.name, &k.registers, &k.stack, &k.stores, &k.loads, &k.shared) == 8) {
+           fscanf(file, " sm_%d\t%159[^\t]\t%63s%d%d%d%d%d", &k.arch, k.program, k.name, &k.registers, &k.stack, &k.stores, &k.loads, &k.shared) == 8) {
         known[known_count++] = k;
     }
     assert_true(feof(file));

@@ -197,7 +197,7 @@ int rv_gpu_source_slices(const rv_gpu *gpu, rv_gpu_plan *plan) {
 
 int rv_gpu_source_together(const rv_gpu *gpu, rv_gpu_plan *plan, const bool *functions) {
     rv_gpu_text text = {.gpu = gpu};
-    char name[64] = "together";
+    char name[sizeof plan->source->name] = "together";
     for (int f = 0; f < RV_GPU_FUNCTIONS; f++) {
         const size_t used = strlen(name);
         if (functions[f]) snprintf(name + used, sizeof name - used, " %s", rv_gpu_functions[f].name);

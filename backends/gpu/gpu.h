@@ -102,7 +102,7 @@ extern const char rv_gpu_scratch_mark;
 extern const char rv_gpu_table_mark;
 
 typedef struct rv_gpu_source {
-    char name[64]; /* for messages: "family map", "slices", "together product_64" */
+    char name[160]; /* for messages: "family map", "slices", "together product_64" */
     char *text;
     size_t length;
 } rv_gpu_source;
