@@ -29,6 +29,8 @@ void rv_cases_gru(rv_case_list *list) {
     for (int s = 0; s < 7; s++) add(list, sizes[s][0], sizes[s][1], sizes[s][2]);
     add(list, 300, 40, 70)->flags = RV_CASE_TALL;
     add(list, 65, 130, 129)->flags = RV_CASE_TALL;
+    for (int size = 128; size >= 64; size /= 2) /* a GPU's larger tiles, not quite full, and little to do */
+        add(list, size - 3, 3, 31)->flags = RV_CASE_TALL | RV_CASE_NO_STRIDE;
     static const int64_t timed[][3] = {
         {16, 64, 128}, {64, 128, 256}, {1024, 256, 256}, {1024, 1024, 1024}, {16384, 512, 512}};
     for (int s = 0; s < 5; s++) {

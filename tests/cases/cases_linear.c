@@ -51,6 +51,7 @@ void rv_cases_linear(rv_case_list *list) {
         add(list, RV_SILU, true, 700, cols, count, 65)->flags = RV_CASE_TALL;
         add(list, RV_GELU, false, 3000, cols, count, 7)->flags = RV_CASE_TALL;
     }
+    add(list, RV_TANH, true, 1030, (const int64_t[]){3}, 1, 5)->flags = RV_CASE_TALL | RV_CASE_NO_STRIDE; /* weights in pieces, cheaply */
     /* the course's layers, and one per row tile and per column tile */
     static const int64_t layers[][3] = {{64, 4, 128}, {64, 128, 64}, {64, 36, 128},
                                         {64, 64, 1},  {12, 16, 32},  {16, 256, 256}};

@@ -35,6 +35,8 @@ void rv_cases_matmul(rv_case_list *list) {
         add(list, transpose, 64, 768, 256)->flags = RV_CASE_BENCH | RV_CASE_NO_STRIDE;
         add(list, transpose, 300, 200, 150)->flags = RV_CASE_TALL;
         add(list, transpose, 40, 3000, 70)->flags = RV_CASE_TALL; /* a long sum: cut where k is */
+        for (int size = 128; size >= 64; size /= 2) /* a GPU's larger tiles, not quite full, and little to do */
+            add(list, transpose, size - 3, 5, size - 1)->flags = RV_CASE_TALL | RV_CASE_NO_STRIDE;
         add(list, transpose, 1024, 1024, 1024)->flags = RV_CASE_BENCH | RV_CASE_LARGE;
     }
     add(list, 1, 7, 0, 33); /* a sum over no rows: zeros */
