@@ -23,8 +23,7 @@ endforeach()
 # each failure at every call on OpenCL, where that is built; the plain run takes every seventh transfer
 if(TARGET reverie_backend_opencl)
   add_test(NAME suite_faults_opencl COMMAND test_faults opencl:0 WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/work/faults)
-  # by hand: ctest -L campaign
-  set_tests_properties(suite_faults_opencl PROPERTIES LABELS "long;campaign" TIMEOUT 3600)
+  set_tests_properties(suite_faults_opencl PROPERTIES LABELS long TIMEOUT 2400)
 endif()
 
 # a hundred kills of every job at random moments, each followed by a resumption

@@ -21,8 +21,15 @@ rv_on_opencl(dreamer_parity test_dreamer_parity opencl:0)
 add_library(opencl_fill SHARED ${CMAKE_CURRENT_LIST_DIR}/fill.c)
 find_program(RV_OCLGRIND oclgrind)
 if(RV_OCLGRIND)
-  add_test(NAME suite_oclgrind COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/oclgrind.sh $<TARGET_FILE:test_conformance>
-                                       $<TARGET_FILE:opencl_fill> ${CMAKE_CURRENT_BINARY_DIR}/work/oclgrind)
-  # by hand: ctest -L campaign
-  set_tests_properties(suite_oclgrind PROPERTIES LABELS "long;campaign" TIMEOUT 3600)
+  foreach(what races values all) # "all" takes hours, by hand: ctest -L campaign
+    add_test(NAME suite_oclgrind_${what} COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/oclgrind.sh $<TARGET_FILE:test_conformance>
+                                         $<TARGET_FILE:opencl_fill> ${CMAKE_CURRENT_BINARY_DIR}/work/oclgrind_${what} ${what})
+    set_tests_properties(suite_oclgrind_${what} PROPERTIES LABELS long TIMEOUT 1800)
+  endforeach()
+  set_tests_properties(suite_oclgrind_all PROPERTIES LABELS "long;campaign" TIMEOUT 36000)
+endif()
+
+if(TARGET reverie-bench-enqueue)
+  add_test(NAME bench_enqueue COMMAND reverie-bench-enqueue)
+  set_tests_properties(bench_enqueue PROPERTIES TIMEOUT ${RV_TIMEOUT} LABELS opencl)
 endif()
