@@ -245,9 +245,12 @@ static int run_all(session *session) {
     }
     bench_cases(session);
     bench_packed_products(session);
-    static const char *const workloads[] = {TRAIN_STEP, "rssm_observe/size1m_b16_t64", "rssm_imagine/size1m_b1024_h15",
-                                            "dreamer_v3_update/size1m_b16_t64"};
-    for (int i = 0; i < 4; i++) bench_workload_case(session, workloads[i], workloads[i], session->device, true);
+    static const char *const workloads[] = {
+        TRAIN_STEP,                          "imagine/course_b1_h15",         "imagine/course_b1024_h15",
+        "imagine_gradient/course_b1024_h15", "dreamer_update/course",         "rssm_observe/size1m_b16_t64",
+        "rssm_imagine/size1m_b1024_h15",     "dreamer_v3_update/size1m_b16_t64"};
+    for (size_t i = 0; i < sizeof workloads / sizeof *workloads; i++)
+        bench_workload_case(session, workloads[i], workloads[i], session->device, true);
     bench_host(session);
     if (session->options.list) return 0;
     if (session->json) fprintf(session->json, "],\n\"failed\": %d,\n", session->failed);

@@ -4,8 +4,8 @@
  *
  * The plan of the course's training step is run on a queue of this program's own, in order, whose first command waits
  * for an event that is set when the clock has stopped: nothing is done on the device meanwhile, by no thread of the
- * driver either. Beside it a loop of bare clEnqueueNDRangeKernel, flushed as often, of a kernel with one argument; the plan's
- * have up to 18, which drivers copy when a launch is enqueued.
+ * driver either. Beside it a loop of bare clEnqueueNDRangeKernel, flushed as often, of a kernel with one argument; the
+ * plan's have up to 18, which drivers copy when a launch is enqueued.
  */
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl.h>
