@@ -61,3 +61,12 @@ foreach(name standin standin_cuda standin_faults standin_training)
   add_test(NAME ${name} COMMAND test_${name} WORKING_DIRECTORY ${folder})
   set_tests_properties(${name} PROPERTIES TIMEOUT 900 LABELS standin ENVIRONMENT "${RV_STANDIN}")
 endforeach()
+
+# the one command for a machine with a GPU, whole: it builds the tree anew and takes every step that needs none
+find_program(RV_PYTHON python3)
+if(RV_PYTHON AND TARGET reverie-bench AND NOT REVERIE_COVERAGE)
+  set(work ${PROJECT_BINARY_DIR}/standin/gpu_check)
+  add_test(NAME suite_gpu_check COMMAND ${RV_PYTHON} ${PROJECT_SOURCE_DIR}/bench/gpu_check --standin --dirty --minutes 25
+                                        --records ${work}/records --cache ${work}/cache)
+  set_tests_properties(suite_gpu_check PROPERTIES TIMEOUT 1800 LABELS "standin;long" PROCESSORS 2)
+endif()
