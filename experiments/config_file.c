@@ -239,24 +239,57 @@ bool config_among(const char *words, const char *key) {
     return false;
 }
 
+static size_t group_length(const char *key) {
+    const char *dot = strchr(key, '.');
+    return dot ? (size_t)(dot - key) : 0;
+}
+
+static bool same_group(const char *a, const char *b) {
+    size_t length = group_length(a);
+    return length > 0 && length == group_length(b) && strncmp(a, b, length) == 0;
+}
+
+typedef struct written {
+    const option_schema *schema;
+    const void *settings;
+    const option_origin *origins;
+    const char *leave_out;
+} written;
+
+static void write_option(FILE *file, const written *w, int index) {
+    const option *o = &w->schema->options[index];
+    const size_t length = group_length(o->key);
+    char value[1200];
+    options_value_text(o, w->settings, value, sizeof value);
+    if (!value[0] || config_among(w->leave_out, o->key)) return;
+    int width = fprintf(file, "%s%s: ", length ? "  " : "", length ? o->key + length + 1 : o->key);
+    write_value(file, o, value, &width);
+    write_origin(file, width, &w->origins[index]);
+}
+
+/* A group's keys stand together, wherever in the schema they are: a mapping has each key once. */
+static void write_group(FILE *file, const written *w, int first, const option_extras *extras) {
+    const option *options = w->schema->options;
+    const size_t length = group_length(options[first].key);
+    const char *prefix = w->schema->prefix;
+    for (int before = 0; before < first; before++) {
+        if (same_group(options[before].key, options[first].key)) return;
+    }
+    fprintf(file, "%.*s:\n", (int)length, options[first].key);
+    if (prefix && strlen(prefix) == length + 1 && strncmp(options[first].key, prefix, length + 1) == 0) {
+        write_extras(file, extras);
+    }
+    for (int i = first; i < w->schema->count; i++) {
+        if (same_group(options[i].key, options[first].key)) write_option(file, w, i);
+    }
+}
+
 void config_write(FILE *file, const option_schema *schema, const void *settings, const option_origin *origins,
                   const option_extras *extras, const char *leave_out) {
-    char group[64] = "", value[1200];
-    size_t prefix = schema->prefix ? strlen(schema->prefix) : 0;
+    const written w = {schema, settings, origins, leave_out};
     for (int i = 0; i < schema->count; i++) {
-        const option *o = &schema->options[i];
-        const char *dot = strchr(o->key, '.');
-        size_t length = dot ? (size_t)(dot - o->key) : 0;
-        if (dot && (strlen(group) != length || strncmp(group, o->key, length) != 0)) {
-            snprintf(group, sizeof group, "%.*s", (int)length, o->key);
-            fprintf(file, "%s:\n", group);
-            if (length + 1 == prefix && strncmp(o->key, schema->prefix, prefix) == 0) write_extras(file, extras);
-        }
-        options_value_text(o, settings, value, sizeof value);
-        if (!value[0] || config_among(leave_out, o->key)) continue;
-        int width = fprintf(file, "%s%s: ", dot ? "  " : "", dot ? dot + 1 : o->key);
-        write_value(file, o, value, &width);
-        write_origin(file, width, &origins[i]);
+        if (group_length(schema->options[i].key) > 0) write_group(file, &w, i, extras);
+        else write_option(file, &w, i);
     }
 }
 

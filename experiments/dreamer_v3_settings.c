@@ -8,7 +8,7 @@
 
 /* 0 is replaced by complete(). */
 static const option options[] = {
-    RUN_OPTIONS(S, "dreamer_v3", "default tiny dmc_proprio debug",
+    RUN_OPTIONS(S, "dreamer_v3", "default tiny memory dmc_proprio debug",
                 "a recipe of dreamer_v3_agent.h; a 0 below is the recipe's value, or else DreamerV3's",
                 "run/dreamer_v3", "of environments, weights and noise"),
     ENVIRONMENT_OPTIONS(S, "dmc_pendulum_swingup"),
@@ -37,12 +37,15 @@ static const option options[] = {
 _Static_assert(sizeof options / sizeof *options <= OPTION_MAX, "OPTION_MAX is too small");
 
 /* The values are the recipe's. */
+static const char *const memory[][2] = {{"env.name", "sequence"}, {"env.memory_size", "5"}, {"env.steps", "20"}};
 static const option_named named[] = {
     {"tiny", "small networks, for CPUs; what default is", 0, NULL},
+    {"memory", "learns `sequence`, where rewards are for the cue of five steps before", sizeof memory / sizeof *memory,
+     memory},
     {"dmc_proprio", "size1m with the published constants", 0, NULL},
     {"debug", "networks of a few weights, for tests", 0, NULL},
 };
-static const char *const configs[] = {"default", "tiny", "dmc_proprio", "debug"}; /* in the option's order */
+static const char *const configs[] = {"default", "tiny", "memory", "dmc_proprio", "debug"}; /* in the option's order */
 
 /* ---- recipes ----------------------------------------------------------------------------------------------------- */
 

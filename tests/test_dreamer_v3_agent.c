@@ -400,7 +400,7 @@ static void test_recipes(void **state) {
     (void)state;
     int count;
     const rv_dreamer_v3_recipe *list = rv_dreamer_v3_recipe_list(&count);
-    assert_int_equal(count, 4);
+    assert_int_equal(count, 5);
     assert_string_equal(list[0].name, "default");
     assert_memory_equal(&list[0].options, &list[1].options, sizeof list[0].options);
     const rv_dreamer_v3_recipe *published = rv_dreamer_v3_recipe_find("dmc_proprio");

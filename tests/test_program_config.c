@@ -187,6 +187,29 @@ static void configs_are_the_recipes(void **unused) {
     assert_int_equal(run("config --name=tuned"), 3);
 }
 
+/* As YAML wants it: what stands in the first column, a key or the name of a group of keys, stands there once. */
+static void groups_stand_together(void **unused) {
+    (void)unused;
+    static const char *const jobs[] = {"world_model", "rssm", "dreamer", "dreamer_v3"};
+    for (size_t j = 0; j < sizeof jobs / sizeof *jobs; j++) {
+        char command[64], seen[4096] = " ";
+        snprintf(command, sizeof command, "config --job=%s", jobs[j]);
+        assert_int_equal(run(command), 0);
+        char *text = read_file("out.txt");
+        for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+            char key[64] = " ";
+            const size_t length = strcspn(line, ":");
+            if (line[0] == ' ' || line[0] == '#' || !line[length] || length > 60) continue;
+            snprintf(key + 1, sizeof key - 2, "%.*s ", (int)length, line);
+            if (strstr(seen, key)) fail_msg("%s: \"%s\" stands there twice", jobs[j], line);
+            assert_true(strlen(seen) + strlen(key) < sizeof seen);
+            strcat(seen, key + 1);
+        }
+        assert_non_null(strstr(seen, " train "));
+        free(text);
+    }
+}
+
 static void keys_are_explained(void **unused) {
     (void)unused;
     assert_int_equal(run("config --explain train.learning_rate"), 0);
@@ -267,10 +290,11 @@ static void a_dry_run_does_nothing(void **unused) {
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(bad_files),
     cmocka_unit_test(an_alias_cannot_explode),
-        cmocka_unit_test(a_text_has_its_bounds),
+    cmocka_unit_test(a_text_has_its_bounds),
     cmocka_unit_test(a_file_and_flags),
     cmocka_unit_test(odd_folder_names),
     cmocka_unit_test(configs_are_the_recipes),
+    cmocka_unit_test(groups_stand_together),
     cmocka_unit_test(keys_are_explained),
     cmocka_unit_test(the_manual_is_right),
     cmocka_unit_test(data_of_your_own),

@@ -51,9 +51,10 @@ typedef struct rv_dreamer_v3_recipe {
     rv_dreamer_v3_agent_options options; /* seed 0 */
 } rv_dreamer_v3_recipe;
 
-/* "default" (which is "tiny": a small agent that learns in tens of minutes on a CPU), "tiny", "dmc_proprio" (size1m and
- * the constants of the published configuration of that name), "debug" (for tests). NULL where there is none of that
- * name; all of them, the default first. */
+/* "default" (which is "tiny": a small agent that learns in tens of minutes on a CPU), "tiny", "memory" (a Gaussian state
+ * on a plain GRU, for the environment "sequence"), "dmc_proprio" (size1m and the constants of the published
+ * configuration of that name), "debug" (for tests). NULL where there is none of that name; all of them, the default
+ * first. */
 RV_API const rv_dreamer_v3_recipe *rv_dreamer_v3_recipe_find(const char *name);
 RV_API const rv_dreamer_v3_recipe *rv_dreamer_v3_recipe_list(int *count);
 
