@@ -8,9 +8,9 @@ static const option options[] = {
     RUN_OPTIONS(S, "dreamer", "default course", "default is tuned, course is the notebook's", "run/dreamer",
                 "of environments, weights and noise"),
     ENVIRONMENT_OPTIONS(S, "continuous_pendulum"),
-    AGENT_OPTIONS(1, "1", "6000", "1000000"),
+    AGENT_OPTIONS(1, "1", "12000", "1000000"),
     OPTION_WHOLE(S, prefill, "train.prefill", "1000", 1, 1e9, "of those the first, with random actions"),
-    OPTION_WHOLE(S, dreamer.update_every, "train.update_every", "1", 1, 1e6, "actions .."),
+    OPTION_WHOLE(S, dreamer.update_every, "train.update_every", "2", 1, 1e6, "actions .."),
     OPTION_WHOLE(S, dreamer.updates_each, "train.updates_each", "1", 1, 1e6, ".. that bring so many updates"),
     VAE_OPTIONS(S),
     OPTION_WHOLE(S, batch, "train.batch", "64", 1, 65536, "windows of an update, for the world model"),
@@ -22,10 +22,10 @@ static const option options[] = {
     OPTION_FLAG(S, dreamer.learning_rate_decay, "train.learning_rate_decay", "true",
                 "all three fall along half a cosine, to 0 at the last update"),
     OPTION_NUMBER(S, dreamer.clip, "train.clip", "1000", 1e-6, 1e9, "bound of the world model's gradient"),
-    OPTION_WHOLE(S, dreamer.trajectories, "imagine.trajectories", "128", 1, 65536, "imagined in an update"),
+    OPTION_WHOLE(S, dreamer.trajectories, "imagine.trajectories", "64", 1, 65536, "imagined in an update"),
     OPTION_WHOLE(S, horizon, "imagine.horizon", "15", 1, 1000, "steps of each"),
     OPTION_FLAG(S, dreamer.draw_latents, "imagine.draw", "false", "latents are drawn there, not the dynamics' means"),
-    OPTION_NUMBER(S, dreamer.gamma, "return.gamma", "0.997", 1e-6, 1, "discount of a step"),
+    OPTION_NUMBER(S, dreamer.gamma, "return.gamma", "0.995", 1e-6, 1, "discount of a step"),
     OPTION_NUMBER(S, dreamer.lambda, "return.lambda", "0.95", 0, 1, "how far returns look beyond the critic's value"),
     OPTION_FLAG(S, dreamer.normalise_returns, "return.normalise", "true", "divide them by the range of most of them"),
     OPTION_SIZES(S, dreamer.actor_hidden, "actor.hidden", "128,64", 1, 65536, "layers of the actor"),
@@ -41,7 +41,7 @@ static const option options[] = {
     OPTION_FLAG(S, dreamer.symlog_value, "critic.symlog", "true", "as one number it is learnt as its symlog"),
     OPTION_NUMBER(S, dreamer.critic_rate, "critic.learning_rate", "1e-3", 1e-9, 10, "of its AdamW"),
     OPTION_NUMBER(S, dreamer.critic_clip, "critic.clip", "100", 1e-6, 1e9, "bound of its gradient"),
-    OPTION_NUMBER(S, dreamer.slow_rate, "critic.slow_rate", "0.02", 1e-6, 1, "how fast the slow critic follows"),
+    OPTION_NUMBER(S, dreamer.slow_rate, "critic.slow_rate", "0.05", 1e-6, 1, "how fast the slow critic follows"),
     AGENT_EVAL_OPTIONS("250"),
 };
 _Static_assert(sizeof options / sizeof *options <= OPTION_MAX, "OPTION_MAX is too small");
@@ -50,7 +50,6 @@ _Static_assert(sizeof options / sizeof *options <= OPTION_MAX, "OPTION_MAX is to
 static const char *const course[][2] = {
     {"train.steps", "20000"},
     {"train.prefill", "5000"},
-    {"train.update_every", "2"},
     {"model.latent", "32"},
     {"model.linear_path", "false"},
     {"model.continue", "false"},
@@ -62,7 +61,6 @@ static const char *const course[][2] = {
     {"train.learning_rate", "1e-4"},
     {"train.learning_rate_decay", "false"},
     {"train.clip", "100"},
-    {"imagine.trajectories", "64"},
     {"imagine.horizon", "10"},
     {"imagine.draw", "true"},
     {"return.gamma", "0.99"},
@@ -70,6 +68,7 @@ static const char *const course[][2] = {
     {"actor.entropy", "1e-3"},
     {"actor.learning_rate", "1e-4"},
     {"critic.symlog", "false"},
+    {"critic.slow_rate", "0.02"},
     {"critic.learning_rate", "1e-4"},
 };
 static const option_named named[] = {
