@@ -157,6 +157,17 @@ static void test_linear(void **state) {
     with_each_isa(linear_on);
 }
 
+/* All pieces of a step, one by one, and what comes after them. */
+static void run_pieces(rv_step *step) {
+    const rv_kernel *kernel = step->kernel;
+    const int64_t partials = kernel->partials ? kernel->partials(&step->launch) : 0;
+    step->partial = partials ? malloc((size_t)partials * sizeof(float)) : NULL;
+    assert_true(step->partial || !partials);
+    for (int64_t piece = 0, pieces = kernel->pieces(&step->launch); piece < pieces; piece++) step->run(step, piece, piece + 1, scratch);
+    if (kernel->finish) kernel->finish(step, 0, 0, scratch);
+    free(step->partial);
+}
+
 static void check_matmul(const rv_kernels *kernels, int64_t m, int64_t k, int64_t n, int transpose_a, int transpose_b, int64_t gap) {
     matrix a, b, y;
     matrix_normal(&a, "a", transpose_a ? k : m, transpose_a ? m : k, gap);
@@ -178,7 +189,8 @@ static void check_matmul(const rv_kernels *kernels, int64_t m, int64_t k, int64_
         kernels->pack_run(&pack, 0, kernels->pack_panels(&pack));
         step.packed[0] = packed;
     }
-    step.run(&step, 0, transpose_a ? step.kernel->pieces(&step.launch) : m, scratch);
+    if (transpose_a) run_pieces(&step);
+    else step.run(&step, 0, m, scratch);
     double *expected = calloc((size_t)(m * n), sizeof *expected);
     assert_non_null(expected);
     for (int64_t r = 0; r < m; r++)
@@ -201,6 +213,7 @@ static void matmul_on(const rv_kernels *kernels) {
                 for (int flags = 0; flags < 4; flags++)
                     check_matmul(kernels, sizes[i], sizes[j], sizes[k], flags & 1, flags >> 1, (i + j + k) % 3);
     for (int flags = 0; flags < 4; flags++) check_matmul(kernels, 300, 290, 270, flags & 1, flags >> 1, 1);
+    for (int flags = 1; flags < 4; flags += 2) check_matmul(kernels, 20, 4500, 70, flags & 1, flags >> 1, 1); /* segments */
 }
 static void test_matmul(void **state) {
     (void)state;
@@ -208,7 +221,8 @@ static void test_matmul(void **state) {
 }
 
 static void wgrad_on(const rv_kernels *kernels) {
-    static const int64_t cases[][4] = {{1, 1, 1, 1}, {7, 33, 2, 65}, {64, 128, 1, 64}, {65, 5, 1, 4}, {300, 140, 300, 70}};
+    static const int64_t cases[][4] = {{1, 1, 1, 1},        {7, 33, 2, 65},      {64, 128, 1, 64},    {65, 5, 1, 4},
+                                       {300, 140, 300, 70}, {4097, 260, 3, 65}, {16385, 130, 1, 5}}; /* the last two in segments */
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const int64_t rows = cases[i][0], first = cases[i][1], second = cases[i][2], cols = cases[i][3];
         matrix d, x[2], dw, dbias;
@@ -224,7 +238,7 @@ static void wgrad_on(const rv_kernels *kernels) {
         for (int k = 0; k < 2; k++) step.launch.input[1 + k] = x[k].operand;
         step.launch.output[0] = dw.operand;
         step.launch.output[1] = dbias.operand;
-        for (int64_t piece = 0, pieces = step.kernel->pieces(&step.launch); piece < pieces; piece++) step.run(&step, piece, piece + 1, scratch);
+        run_pieces(&step);
         double *weights = calloc((size_t)((first + second) * cols), sizeof *weights), *bias = calloc((size_t)cols, sizeof *bias);
         assert_true(weights && bias);
         for (int64_t r = 0; r < rows; r++) {

@@ -255,4 +255,13 @@ static void matmul_packs(const rv_launch *l, int input[RV_MAX_PACKS], rv_packing
     packing[0] = shared ? RV_PACK_TRANSPOSED : RV_PACK_NONE;
 }
 
-const rv_kernel RV_NAME(rv_matmul_kernel) = {.run = matmul_run, .packs = matmul_packs, .pieces = RV_NAME(rv_outer_matmul_pieces)};
+/* Of a transposed matrix alone; other products are rows, which have no pieces. */
+static int64_t matmul_partials(const rv_launch *l) { return l->attributes.i[0] ? RV_NAME(rv_outer_matmul_partials)(l) : 0; }
+
+static void matmul_finish(const rv_step *step, int64_t first, int64_t last, void *scratch) {
+    (void)first, (void)last, (void)scratch;
+    RV_NAME(rv_outer_matmul_finish)(step);
+}
+
+const rv_kernel RV_NAME(rv_matmul_kernel) = {.run = matmul_run, .finish = matmul_finish, .packs = matmul_packs,
+                                             .pieces = RV_NAME(rv_outer_matmul_pieces), .partials = matmul_partials};

@@ -28,7 +28,8 @@ size_t RV_NAME(rv_pack_size)(const rv_pack *pack);
 void RV_NAME(rv_pack_run)(const rv_pack *pack, int64_t first, int64_t last);
 
 void RV_NAME(rv_outer_matmul)(const rv_step *step, int64_t first, int64_t last, void *scratch);
+void RV_NAME(rv_outer_matmul_finish)(const rv_step *step);
 int64_t RV_NAME(rv_outer_matmul_pieces)(const rv_launch *launch);
-
+int64_t RV_NAME(rv_outer_matmul_partials)(const rv_launch *launch);
 
 #endif

@@ -1,7 +1,8 @@
 /* backends/cpu/simd_outer.c: products that contract over rows: linear_wgrad, matmul of a transposed matrix.
  *
  * The result is cut into blocks; a block goes through all rows, CHAIN of them at a time, so that every output
- * is one fixed chain of sums whoever computes it. Blocks are the step's pieces.
+ * is one fixed chain of sums whoever computes it. Blocks are the step's pieces. Of very many rows a block takes a
+ * segment, so that memory is read once and in order; what the segments give is added up at the end, in their order.
  */
 #include "backends/cpu/simd_matmul.h"
 
@@ -14,6 +15,7 @@ typedef struct outer {
     int parts;
     const float *d, *packed; /* packed: d in panels */
     int64_t d_stride, depth, cols;
+    int64_t first, last; /* rows of this segment; all are `depth` */
     float *y, *sums; /* sums: NULL, or of d over the rows */
     int64_t y_stride;
 } outer;
@@ -21,6 +23,7 @@ typedef struct outer {
 /* A block is large enough to be worth handing out and to use what it loads several times, and there are enough of them. */
 enum { CHAIN = 128 }; /* rows of one chain of multiply-adds */
 enum { BLOCK_ROWS_MAX = 128, BLOCK_COLS_MAX = 4 * PANEL, BLOCK_WORK = 1 << 18, BLOCKS_ENOUGH = 32 };
+enum { SEGMENT = 2048, SEGMENTS_MAX = 8 }; /* rows of one, at least */
 
 typedef struct blocks {
     int64_t rows, cols; /* of a block */
@@ -34,8 +37,15 @@ static int64_t count_blocks(const outer *o, blocks b) {
     return rows * ceil_div(o->cols, b.cols);
 }
 
+/* As many as keep what they leave behind small beside what they read. */
+static int64_t segment_count(const outer *o) {
+    const int64_t most = o->depth / SEGMENT;
+    return most < 2 ? 1 : most < SEGMENTS_MAX ? most : SEGMENTS_MAX;
+}
+
 static blocks block_size(const outer *o) {
     blocks b = {32, PANEL};
+    if (segment_count(o) > 1) return (blocks){BLOCK_ROWS_MAX, BLOCK_COLS_MAX};
     while (b.rows * b.cols * o->depth < BLOCK_WORK || count_blocks(o, b) > BLOCKS_ENOUGH) {
         if (b.cols <= b.rows && b.cols < BLOCK_COLS_MAX) b.cols *= 2;
         else if (b.rows < BLOCK_ROWS_MAX) b.rows *= 2;
@@ -81,7 +91,7 @@ static void add_panel(const block *b, int64_t column, int64_t k, int64_t depth) 
     const outer *const o = b->o;
     const int64_t width = o->cols - column < PANEL ? o->cols - column : PANEL;
     const bool ragged = width % LANES != 0;
-    tile t = {.parts = 1, .b = o->d + k * o->d_stride + column, .b_stride = o->d_stride, .b_gap = LANES, .add = k > 0};
+    tile t = {.parts = 1, .b = o->d + k * o->d_stride + column, .b_stride = o->d_stride, .b_gap = LANES, .add = k > o->first};
     if (o->packed) {
         t.b = o->packed + (column / PANEL * o->depth + k) * PANEL;
         t.b_stride = PANEL;
@@ -103,26 +113,26 @@ static void add_panel(const block *b, int64_t column, int64_t k, int64_t depth) 
         t.c += height * t.c_stride;
         done += height;
     }
-    if (ragged && k + depth >= o->depth)
+    if (ragged && k + depth >= o->last)
         for (int64_t r = 0; r < b->rows; r++)
             memcpy(o->y + (b->y_row + r) * o->y_stride + column, b->ragged + r * PANEL, (size_t)width * sizeof(float));
 }
 
 static void run_block(block *b, float *scratch) {
     const outer *const o = b->o;
-    const bool gather = o->x_stride[b->part] > 256 && b->cols > PANEL;
-    int64_t k = 0;
+    const bool gather = o->x_stride[b->part] > 256 && (b->cols > PANEL || segment_count(o) > 1);
+    int64_t k = o->first;
     b->ragged = scratch;
     b->panel = b->ragged + BLOCK_ROWS_MAX * PANEL;
     float *const tiles = b->panel + CHAIN * PANEL;
     do {
-        const int64_t depth = o->depth - k < CHAIN ? o->depth - k : CHAIN;
+        const int64_t depth = o->last - k < CHAIN ? o->last - k : CHAIN;
         b->x = o->x[b->part] + k * o->x_stride[b->part] + b->row;
         b->tiles = gather ? tiles : NULL;
         if (gather) copy_tiles(b->x, o->x_stride[b->part], depth, b->rows, tiles);
         for (int64_t c = b->column; c < b->column + b->cols; c += PANEL) add_panel(b, c, k, depth);
         k += depth;
-    } while (k < o->depth);
+    } while (k < o->last);
 }
 
 /* Column sums of d: chains of CHAIN rows, as the products are. */
@@ -130,9 +140,9 @@ static void outer_sums(const outer *o, int64_t column, int64_t cols) {
     for (int64_t c = column; c < column + cols; c += 4 * LANES) {
         vf total[4] = {{0}};
         const int64_t left = column + cols - c;
-        for (int64_t k = 0; k < o->depth; k += CHAIN) {
+        for (int64_t k = o->first; k < o->last; k += CHAIN) {
             vf sum[4] = {{0}};
-            const int64_t end = k + CHAIN < o->depth ? k + CHAIN : o->depth;
+            const int64_t end = k + CHAIN < o->last ? k + CHAIN : o->last;
             if (left >= 4 * LANES) {
                 for (int64_t r = k; r < end; r++)
                     UNROLL for (int j = 0; j < 4; j++) sum[j] += vload(o->d + r * o->d_stride + c + j * LANES);
@@ -147,7 +157,7 @@ static void outer_sums(const outer *o, int64_t column, int64_t cols) {
     }
 }
 
-static void outer_run(const outer *o, int64_t first, int64_t last, float *scratch) {
+static void run_pieces(const outer *o, int64_t first, int64_t last, float *scratch) {
     const blocks size = block_size(o);
     const int64_t across = ceil_div(o->cols, size.cols);
     for (int64_t piece = first; piece < last; piece++) {
@@ -167,6 +177,63 @@ static void outer_run(const outer *o, int64_t first, int64_t last, float *scratc
     }
 }
 
+/* ---- segments: pieces are blocks of the first one, then of the second ------------------------------------------ */
+
+static int64_t outer_rows(const outer *o) {
+    int64_t rows = 0;
+    for (int i = 0; i < o->parts; i++) rows += o->x_cols[i];
+    return rows;
+}
+
+static int64_t outer_pieces(const outer *o) { return segment_count(o) * block_count(o); }
+
+/* What a segment leaves: its sums, then its y. */
+static int64_t left_behind(const outer *o) { return (outer_rows(o) + 1) * o->cols; }
+
+static int64_t outer_partials(const outer *o) {
+    const int64_t segments = segment_count(o);
+    return segments > 1 ? segments * left_behind(o) : 0;
+}
+
+static outer segment_of(const outer *whole, int64_t at, float *partial) {
+    const int64_t segments = segment_count(whole), size = ceil_div(ceil_div(whole->depth, segments), CHAIN) * CHAIN;
+    outer o = *whole;
+    o.first = at * size;
+    o.last = o.first + size < o.depth ? o.first + size : o.depth;
+    if (segments == 1) return o;
+    partial += at * left_behind(whole);
+    if (o.sums) o.sums = partial;
+    if (o.y) o.y = partial + o.cols;
+    o.y_stride = o.cols;
+    return o;
+}
+
+static void outer_run(const outer *whole, int64_t first, int64_t last, float *partial, float *scratch) {
+    const int64_t each = block_count(whole);
+    while (first < last) {
+        const int64_t at = first / each, end = (at + 1) * each < last ? (at + 1) * each : last;
+        const outer o = segment_of(whole, at, partial);
+        run_pieces(&o, first - at * each, end - at * each, scratch);
+        first = end;
+    }
+}
+
+static void add_segments(const float *from, int64_t segments, int64_t apart, int64_t cols, float *to) {
+    for (int64_t c = 0; c < cols; c += LANES) {
+        vf sum = vload_part(from + c, cols - c);
+        for (int64_t s = 1; s < segments; s++) sum += vload_part(from + s * apart + c, cols - c);
+        vstore_part(to + c, sum, cols - c);
+    }
+}
+
+static void outer_finish(const outer *o, const float *partial) {
+    const int64_t segments = segment_count(o), apart = left_behind(o), rows = outer_rows(o);
+    if (segments == 1) return;
+    if (o->sums) add_segments(partial, segments, apart, o->cols, o->sums);
+    for (int64_t r = 0; r < rows && o->y; r++)
+        add_segments(partial + (r + 1) * o->cols, segments, apart, o->cols, o->y + r * o->y_stride);
+}
+
 /* ---- linear_wgrad: dpre, x0 .. -> dw, dbias ----------------------------------------------------------------- */
 
 static outer wgrad_of(const rv_launch *l) {
@@ -184,15 +251,27 @@ static outer wgrad_of(const rv_launch *l) {
 
 static int64_t wgrad_pieces(const rv_launch *l) {
     const outer o = wgrad_of(l);
-    return block_count(&o);
+    return outer_pieces(&o);
+}
+
+static int64_t wgrad_partials(const rv_launch *l) {
+    const outer o = wgrad_of(l);
+    return outer_partials(&o);
 }
 
 static void wgrad_run(const rv_step *step, int64_t first, int64_t last, void *scratch) {
     const outer o = wgrad_of(&step->launch);
-    outer_run(&o, first, last, scratch);
+    outer_run(&o, first, last, step->partial, scratch);
 }
 
-const rv_kernel RV_NAME(rv_linear_wgrad_kernel) = {.run = wgrad_run, .pieces = wgrad_pieces};
+static void wgrad_finish(const rv_step *step, int64_t first, int64_t last, void *scratch) {
+    (void)first, (void)last, (void)scratch;
+    const outer o = wgrad_of(&step->launch);
+    outer_finish(&o, step->partial);
+}
+
+const rv_kernel RV_NAME(rv_linear_wgrad_kernel) = {
+    .run = wgrad_run, .finish = wgrad_finish, .pieces = wgrad_pieces, .partials = wgrad_partials};
 
 /* ---- block_linear_wgrad: dpre, x0 .. -> dw, dbias: the same, block after block ------------------------------- */
 
@@ -210,7 +289,12 @@ static outer block_wgrad_of(const rv_launch *l, int64_t g) {
 
 static int64_t block_wgrad_pieces(const rv_launch *l) {
     const outer o = block_wgrad_of(l, 0);
-    return l->attributes.i[1] * block_count(&o);
+    return l->attributes.i[1] * outer_pieces(&o);
+}
+
+static int64_t block_wgrad_partials(const rv_launch *l) {
+    const outer o = block_wgrad_of(l, 0);
+    return l->attributes.i[1] * outer_partials(&o);
 }
 
 static void block_wgrad_run(const rv_step *step, int64_t first, int64_t last, void *scratch) {
@@ -218,12 +302,21 @@ static void block_wgrad_run(const rv_step *step, int64_t first, int64_t last, vo
     while (first < last) {
         const int64_t g = first / each, end = (g + 1) * each < last ? (g + 1) * each : last;
         const outer o = block_wgrad_of(&step->launch, g);
-        outer_run(&o, first - g * each, end - g * each, scratch);
+        outer_run(&o, first - g * each, end - g * each, step->partial + g * outer_partials(&o), scratch);
         first = end;
     }
 }
 
-const rv_kernel RV_NAME(rv_block_linear_wgrad_kernel) = {.run = block_wgrad_run, .pieces = block_wgrad_pieces};
+static void block_wgrad_finish(const rv_step *step, int64_t first, int64_t last, void *scratch) {
+    (void)first, (void)last, (void)scratch;
+    for (int64_t g = 0; g < step->launch.attributes.i[1]; g++) {
+        const outer o = block_wgrad_of(&step->launch, g);
+        outer_finish(&o, step->partial + g * outer_partials(&o));
+    }
+}
+
+const rv_kernel RV_NAME(rv_block_linear_wgrad_kernel) = {.run = block_wgrad_run, .finish = block_wgrad_finish,
+                                                         .pieces = block_wgrad_pieces, .partials = block_wgrad_partials};
 
 /* ---- matmul with a transposed: y = a^T b ----------------------------------------------------------------------- */
 
@@ -236,10 +329,20 @@ static outer matmul_of(const rv_launch *l, const float *packed) {
 
 int64_t RV_NAME(rv_outer_matmul_pieces)(const rv_launch *l) {
     const outer o = matmul_of(l, NULL);
-    return block_count(&o);
+    return outer_pieces(&o);
+}
+
+int64_t RV_NAME(rv_outer_matmul_partials)(const rv_launch *l) {
+    const outer o = matmul_of(l, NULL);
+    return outer_partials(&o);
 }
 
 void RV_NAME(rv_outer_matmul)(const rv_step *step, int64_t first, int64_t last, void *scratch) {
     const outer o = matmul_of(&step->launch, step->packed[0]);
-    outer_run(&o, first, last, scratch);
+    outer_run(&o, first, last, step->partial, scratch);
+}
+
+void RV_NAME(rv_outer_matmul_finish)(const rv_step *step) {
+    const outer o = matmul_of(&step->launch, NULL);
+    outer_finish(&o, step->partial);
 }
