@@ -161,6 +161,40 @@ static void test_replay_bytes(void **state) {
     rv_env_destroy(env);
 }
 
+/* ---- learning ---------------------------------------------------------------------------------------------------- */
+
+/* Answer the cue of the step before: 1 a step is the best; without memory 2/3 is. */
+static void test_learns_to_remember(void **state) {
+    (void)state;
+    rv_dreamer_v3_agent_options options = v3_small();
+    options.steps = 4000;
+    options.batch = options.length = 8;
+    options.train_ratio = 64;
+    options.start = 200;
+    options.seed = 0;
+    options.learner.learning_rate = 5e-3f;
+    options.learner.entropy = 3e-3f;
+    options.learner.horizon = 2;
+    options.learner.model.horizon = 2;
+    options.learner.model.bins = 21;
+    options.learner.model.units = options.learner.model.rssm.hidden = options.learner.model.rssm.deter = 16;
+    options.learner.model.rssm.stoch = 4;
+    const rv_env_setting settings[] = {{"memory_size", 1}, {"steps", 20}};
+    v3_life l = {0};
+    rv_env *fresh;
+    double returns[32], sum = 0;
+    assert_ok(rv_device_open("cpu:threads=1", NULL, &l.device), "");
+    assert_ok(rv_env_create("sequence", 1, settings, 2, &l.env), rv_env_message(l.env));
+    assert_ok(rv_env_create("sequence", 32, settings, 2, &fresh), rv_env_message(fresh));
+    assert_ok(rv_dreamer_v3_agent_create(l.device, l.env, &options, &l.agent), rv_agent_message(l.agent));
+    v3_live(&l, options.steps);
+    assert_ok(rv_agent_evaluate(l.agent, fresh, 1000, 0, returns), rv_agent_message(l.agent));
+    for (int i = 0; i < 32; i++) sum += returns[i] / (32 * 20);
+    if (!(sum > 0.72)) fail_msg("%.3f a step", sum);
+    rv_env_destroy(fresh);
+    v3_end(&l);
+}
+
 /* ---- devices, and bad numbers ------------------------------------------------------------------------------------ */
 
 static void weights_of(v3_life *l, float *out) {
@@ -429,6 +463,7 @@ int main(void) {
         cmocka_unit_test(test_returns),
         cmocka_unit_test(test_counts),
         cmocka_unit_test(test_replay_bytes),
+        cmocka_unit_test(test_learns_to_remember),
         cmocka_unit_test(test_devices),
         cmocka_unit_test(test_bad_environments),
         cmocka_unit_test(test_bad_weights),
