@@ -125,11 +125,7 @@ static void drawn_again(void **unused) {
 
 static void mistakes_are_told(void **unused) {
     (void)unused;
-    static const struct {
-        const char *arguments;
-        int code;
-        const char *words;
-    } cases[] = {
+    static const mistake mistakes[] = {
         {"eval run --policy=greedy", 3, "mean"},
         {"eval run --episodes=0", 3, "episodes is 0"},
         {"eval run --polcy=mean", 2, "--policy"},
@@ -139,14 +135,7 @@ static void mistakes_are_told(void **unused) {
     assert_int_equal(system("rm -rf bare torn && mkdir bare torn && cp run/config.yaml bare &&"
                             "cp run/config.yaml run/metrics.jsonl torn && echo '{\"env\": 3}' >torn/evaluation.json"),
                      0);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        int code = run(cases[i].arguments);
-        char *text = read_file("err.txt");
-        if (code != cases[i].code || !strstr(text, cases[i].words)) {
-            fail_msg("\"%s\" exits with %d:\n%s", cases[i].arguments, code, text);
-        }
-        free(text);
-    }
+    for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) expect_mistake(&mistakes[i]);
 }
 
 static const struct CMUnitTest tests[] = {

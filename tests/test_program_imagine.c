@@ -196,11 +196,7 @@ static void imagined_without_a_policy(void **unused) {
 static void refusals(void **unused) {
     (void)unused;
     if (!has_plots()) skip();
-    static const struct {
-        const char *arguments;
-        int code;
-        const char *words;
-    } cases[] = {
+    static const mistake mistakes[] = {
         {"imagine one --horizn=3", 2, "--horizon"},
         {"imagine one --trajectories=0", 3, "trajectories is 0"},
         {"imagine one --device=abacus", 5, "abacus"},
@@ -218,14 +214,7 @@ static void refusals(void **unused) {
     assert_int_equal(system("rm -rf bare empty && mkdir bare empty && cp one/config.yaml bare &&"
                             "cp one/config.yaml empty && : >empty/metrics.jsonl"),
                      0);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        int code = run(cases[i].arguments);
-        char *text = read_file("err.txt");
-        if (code != cases[i].code || !strstr(text, cases[i].words)) {
-            fail_msg("\"%s\" exits with %d:\n%s", cases[i].arguments, code, text);
-        }
-        free(text);
-    }
+    for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) expect_mistake(&mistakes[i]);
 }
 
 /* ---- learning curves --------------------------------------------------------------------------------------------- */
