@@ -33,7 +33,7 @@ twohot|twohot_nll/r7_k33 twohot_nll/r1_k2 twohot_mean/r7_k33||
 returns|lambda_return/r7_t15_0.95 lambda_return/r1_t1_0|own_lambdas/|
 cumprod|cumprod/inclusive/r7_t15 cumprod/exclusive/r1_t1|cumprod/exclusive/zeros|
 block_gru|block_gru/b7_g3_d5 block_gru/b1_g1_d1||
-scan|gru_sequence/t1_b3_i2_h4_resets|scan/mixed_t1_b3|
+scan|gru_sequence/t1_b3_i2_h4_resets|scan/mixed_t1_b3|-cl-opt-disable
 product|matmul/nn/m1_k1_n1 matmul/tn/m7_k0_n33 linear/linear/b0 linear/elu/b1_x1_k33_n1|matmul/tn/m1_k65_n33|-cl-opt-disable
 tiles||matmul/nn/m61 matmul/tn/m61 matmul/nn/m125 matmul/tn/m125|-cl-opt-disable
 pieces||linear/tanh/b1030|-cl-opt-disable
