@@ -34,7 +34,7 @@ static void add_step_losses(rv_graph *graph, rv_world_model *model, rv_world_mod
 static void add_up(rv_world_model_losses *losses, rv_tensor kl_weight, float prediction_weight) {
     rv_tensor total = rv_add(rv_add(losses->reconstruction, rv_mul(kl_weight, losses->kl)), rv_add(losses->dynamics, losses->reward));
     if (losses->continues.graph) total = rv_add(total, losses->continues);
-    if (losses->prediction.graph) total = rv_add(total, rv_affine(losses->prediction, prediction_weight, 0));
+    if (losses->prediction.graph && prediction_weight != 0) total = rv_add(total, rv_affine(losses->prediction, prediction_weight, 0));
     losses->total = total;
 }
 

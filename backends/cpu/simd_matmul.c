@@ -22,7 +22,7 @@ size_t RV_NAME(rv_pack_size)(const rv_pack *pack) {
 
 enum { AHEAD = 16 }; /* rows: far apart in memory, they come one by one unless asked for early */
 
-/* Columns [0, cols) of `rows` rows, side by side `width` wide, the rest zero. */
+/* Columns [0, cols) of `rows` rows, at most `width`, rows `width` apart; the last vector is filled up with zeros. */
 static void copy_columns(const float *from, int64_t rows, int64_t cols, int64_t stride, float *to, int64_t width) {
     if (cols >= PANEL && width == PANEL) {
         for (int64_t r = 0; r < rows; r++, from += stride, to += width) {
@@ -33,8 +33,7 @@ static void copy_columns(const float *from, int64_t rows, int64_t cols, int64_t 
         return;
     }
     for (int64_t r = 0; r < rows; r++, from += stride, to += width) {
-        for (int64_t c = 0; c < width; c += LANES)
-            vstore(to + c, c < cols ? vload_part(from + c, cols - c) : vset(0));
+        for (int64_t c = 0; c < cols && c < width; c += LANES) vstore(to + c, vload_part(from + c, cols - c));
     }
 }
 

@@ -84,6 +84,7 @@ void rv_cases_block(rv_case_list *list) {
     }
     add_linear(list, (sizes){RV_SILU, 1, 4, 700, 65, 3, 33})->flags = RV_CASE_TALL;
     add_linear(list, (sizes){RV_GELU, 0, 8, 300, 64, 0, 64})->flags = RV_CASE_TALL; /* whole panels: packed */
+    add_linear(list, (sizes){RV_SILU, 1, 2, 4100, 3, 1, 5})->flags = RV_CASE_TALL; /* weights' gradients in segments */
     static const int64_t shapes[][3] = {{7, 3, 5},  {1, 1, 1},   {33, 8, 7}, {0, 2, 3},
                                         {5, 2, 65}, {13, 1, 33}, {2, 8, 64}};
     for (int s = 0; s < 7; s++) add_gru(list, shapes[s][0], (int)shapes[s][1], shapes[s][2]);
