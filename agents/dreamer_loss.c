@@ -72,9 +72,9 @@ static rv_tensor actor_loss(const rv_dreamer *dreamer, rv_tensor gain, rv_imagin
     return rv_neg(rv_mean(rv_mul(weight, wanted), RV_ALL));
 }
 
-static rv_tensor scale_of(rv_graph *graph, rv_dreamer *dreamer, rv_tensor returns) {
-    if (dreamer->options.raw_returns) return rv_fill(graph, 1, 1, 1);
-    return rv_returns_normalise(graph, dreamer->normaliser, returns).scale;
+static rv_return_scale scale_of(rv_graph *graph, rv_dreamer *dreamer, rv_tensor returns) {
+    if (dreamer->options.raw_returns) return (rv_return_scale){.scale = rv_fill(graph, 1, 1, 1)};
+    return rv_returns_normalise(graph, dreamer->normaliser, returns);
 }
 
 rv_dreamer_behaviour rv_dreamer_behaviour_loss(rv_graph *graph, rv_agent *agent, rv_imagination imagined,
@@ -83,7 +83,7 @@ rv_dreamer_behaviour rv_dreamer_behaviour_loss(rv_graph *graph, rv_agent *agent,
     if (!dreamer) {
         rv_tensor none =
             rv_graph_refuse(graph, RV_INVALID_ARGUMENT, "rv_dreamer_behaviour_loss", "the agent is no dreamer");
-        return (rv_dreamer_behaviour){none, none, none, none};
+        return (rv_dreamer_behaviour){.actor = none, .critic = none, .returns = none, .entropy = none};
     }
     const rv_dreamer_options *o = &dreamer->options;
     const int64_t steps = rv_tensor_rows(imagined.reward), all = rv_tensor_rows(imagined.latent);
@@ -93,7 +93,7 @@ rv_dreamer_behaviour rv_dreamer_behaviour_loss(rv_graph *graph, rv_agent *agent,
     rv_tensor value = rv_returns_by_row(value_of(graph, &dreamer->slow, imagined.latent), horizon + 1);
     rv_dreamer_behaviour b = {0};
     b.returns = rv_lambda_return(rv_returns_by_row(imagined.reward, horizon), going_on, value, fmaxf(o->lambda, 0));
-    if (!scale.graph) scale = scale_of(graph, dreamer, b.returns);
+    b.scale = scale.graph ? (rv_return_scale){.scale = scale} : scale_of(graph, dreamer, b.returns);
     rv_tensor weight = rv_stop_gradient(rv_returns_by_time(rv_cumprod(going_on, 1)));
     rv_tensor target = rv_returns_by_time(b.returns);
 
@@ -106,7 +106,7 @@ rv_dreamer_behaviour rv_dreamer_behaviour_loss(rv_graph *graph, rv_agent *agent,
         rv_tensor advantage = rv_sub(target, rv_critic_value(graph, &dreamer->critic, output));
         gain = rv_mul(imagined.log_prob, rv_stop_gradient(advantage));
     }
-    b.actor = actor_loss(dreamer, rv_div(gain, scale), imagined, weight);
+    b.actor = actor_loss(dreamer, rv_div(gain, b.scale.scale), imagined, weight);
     b.entropy = rv_mean(imagined.entropy, RV_ALL);
     rv_graph_pop(graph);
     return b;
@@ -174,6 +174,13 @@ static int gather_metrics(rv_world_model_losses model, rv_dreamer_behaviour beha
 
 /* Before any weight moves: what is bad must be seen first. */
 static void keep_metrics(rv_graph *graph, rv_dreamer *dreamer, const rv_tensor *metrics, int count) {
+    static const char *const weights[] = {"model weights", "actor weights", "critic weights", "slow critic weights"};
+    rv_params *const sets[] = {rv_world_model_params(dreamer->model), dreamer->actor_params, dreamer->critic_params,
+                               dreamer->slow_params};
+    enum { SETS = sizeof sets / sizeof *sets };
+    rv_tensor norm[SETS];
+    for (int i = 0; i < SETS; i++) norm[i] = rv_params_weight_norm(graph, sets[i]);
+    rv_watch(rv_returns_join(norm, SETS), weights, SETS);
     rv_watch(rv_returns_join(metrics, count), dreamer->base.metric_name, count);
     rv_tensor row = rv_agent_metrics_row(graph, rv_world_model_params(dreamer->model));
     rv_agent_keep_metrics(&dreamer->base, row, metrics, count);
@@ -208,6 +215,7 @@ void rv_dreamer_record_update(rv_graph *graph, rv_agent *agent) {
     }
     rv_graph_push(graph, "optimiser");
     keep_metrics(graph, dreamer, metrics, gather_metrics(model, behaviour, norm, metrics));
+    if (behaviour.scale.returns.graph) rv_returns_keep(graph, dreamer->normaliser, behaviour.scale);
     rv_tensor now[3];
     for (int i = 0; i < 3; i++) now[i] = rate_now(graph, dreamer, rate[i]); /* before any of them is counted */
     for (int i = 0; i < 3; i++) rv_params_adamw(graph, params[i], now[i], norm[i], clip[i], NULL);

@@ -172,9 +172,9 @@ static rv_tensor learning_rate(rv_graph *graph, rv_dreamer_v3 *agent) {
 }
 
 /* What the optimiser must not see: asked before the step. */
-static void watch(const rv_dreamer_v3_losses *losses, rv_tensor norm) {
+static void watch(rv_graph *graph, rv_dreamer_v3 *agent, const rv_dreamer_v3_losses *losses, rv_tensor norm) {
     enum { EACH = RV_DREAMER_V3_LOSSES - 1 }; /* the total is their sum */
-    static const char *const gradient = "gradient";
+    static const char *const rest[] = {"weights", "slow critic weights", "gradient"};
     rv_dreamer_v3_value list[RV_DREAMER_V3_VALUES];
     rv_tensor each[EACH];
     const char *names[EACH];
@@ -183,8 +183,11 @@ static void watch(const rv_dreamer_v3_losses *losses, rv_tensor norm) {
         each[i] = list[i].tensor;
         names[i] = list[i].name;
     }
+    const rv_tensor weights[] = {rv_params_weight_norm(graph, rv_dreamer_v3_params(agent)),
+                                 rv_params_weight_norm(graph, agent->slow_params)};
+    rv_watch(rv_concat_cols(weights, 2), rest, 2);
     rv_watch(rv_concat_cols(each, EACH), names, EACH);
-    rv_watch(norm, &gradient, 1);
+    rv_watch(norm, &rest[2], 1);
 }
 
 rv_dreamer_v3_update rv_dreamer_v3_learn(rv_graph *graph, rv_dreamer_v3 *agent, const rv_sequence_batch *batch,
@@ -196,7 +199,8 @@ rv_dreamer_v3_update rv_dreamer_v3_learn(rv_graph *graph, rv_dreamer_v3 *agent, 
     rv_graph_push(graph, "step");
     rv_params_gradients(graph, params, update.losses.total, NULL, 0);
     update.gradient_norm = rv_params_norm(graph, params);
-    watch(&update.losses, update.gradient_norm);
+    watch(graph, agent, &update.losses, update.gradient_norm);
+    rv_returns_keep(graph, agent->normaliser, update.losses.dream.returns);
     update.learning_rate = learning_rate(graph, agent);
     rv_params_laprop(graph, params, update.learning_rate, &agent->options.laprop);
     rv_critic_follow(graph, &agent->slow, &agent->critic, agent->options.slow_rate);

@@ -124,29 +124,36 @@ const char *rv_return_normaliser_message(const rv_return_normaliser *n) { return
 rv_array *rv_return_normaliser_low(rv_return_normaliser *n) { return n ? n->low : NULL; }
 rv_array *rv_return_normaliser_high(rv_return_normaliser *n) { return n ? n->high : NULL; }
 
-/* By row, so that nothing is stored while the flag is set. */
 static rv_tensor follow(rv_graph *graph, const rv_return_normaliser *n, rv_array *array, rv_tensor returns, float q) {
     const float rate = n->options.rate;
     rv_tensor now = rv_affine(rv_quantile(returns, q), rate, 0);
-    rv_tensor after = rv_add(rv_affine(rv_read(graph, array), 1 - rate, 0), now);
-    rv_store_rows(array, after, rv_read(graph, n->first));
-    return after;
+    return rv_add(rv_affine(rv_read(graph, array), 1 - rate, 0), now);
 }
 
 rv_return_scale rv_returns_normalise(rv_graph *graph, rv_return_normaliser *n, rv_tensor returns) {
-    static const char *const watched = "returns";
     if (!n) {
         rv_tensor none = rv_graph_refuse(graph, RV_INVALID_ARGUMENT, "rv_returns_normalise", "the normaliser is NULL");
-        return (rv_return_scale){none, none, none};
+        return (rv_return_scale){none, none, none, none};
     }
     rv_graph_push(graph, "returns");
     returns = rv_stop_gradient(returns);
-    rv_watch(returns, &watched, 1);
     rv_tensor low = follow(graph, n, n->low, returns, n->options.low);
     rv_tensor high = follow(graph, n, n->high, returns, n->options.high);
     rv_tensor scale = rv_max(rv_sub(high, low), rv_fill(graph, 1, 1, n->options.smallest));
     rv_graph_pop(graph);
-    return (rv_return_scale){low, high, rv_stop_gradient(scale)};
+    return (rv_return_scale){low, high, rv_stop_gradient(scale), returns};
+}
+
+/* By row, so that nothing is stored while the flag is set. */
+void rv_returns_keep(rv_graph *graph, rv_return_normaliser *n, rv_return_scale scale) {
+    static const char *const watched = "returns";
+    if (!n) {
+        rv_graph_refuse(graph, RV_INVALID_ARGUMENT, "rv_returns_keep", "the normaliser is NULL");
+        return;
+    }
+    rv_watch(scale.returns, &watched, 1);
+    rv_store_rows(n->low, scale.low, rv_read(graph, n->first));
+    rv_store_rows(n->high, scale.high, rv_read(graph, n->first));
 }
 
 rv_status rv_return_normaliser_checkpoint(rv_return_normaliser *n, rv_checkpoint *checkpoint, const char *prefix) {

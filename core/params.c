@@ -307,6 +307,11 @@ rv_tensor rv_params_norm(rv_graph *graph, rv_params *params) {
     return rv_global_norm(rv_read(graph, params->parts[RV_GRADIENT]));
 }
 
+rv_tensor rv_params_weight_norm(rv_graph *graph, rv_params *params) {
+    if (!recordable(graph, params, "rv_params_weight_norm")) return (rv_tensor){graph, 0};
+    return rv_global_norm(rv_read(graph, params->parts[RV_VALUE]));
+}
+
 rv_tensor rv_params_adamw(rv_graph *graph, rv_params *params, rv_tensor lr, rv_tensor norm, float clip,
                           const rv_adamw_options *options) {
     if (!trainable(graph, params, "rv_params_adamw")) return (rv_tensor){graph, 0};

@@ -30,6 +30,7 @@ int main(void) {
     rv_tensor gain = rv_sub(dream.target, rv_slice_cols(v, 0, H));      // [B, H]
     rv_tensor advantage = rv_div(gain, scale.scale);
     rv_tensor target = rv_returns_by_time(dream.target);                // [H * B, 1], as the states are
+    rv_returns_keep(graph, normaliser, scale);                          // behind what an update watches
     rv_store(advantages, advantage);
     rv_store(targets, target);
 

@@ -135,7 +135,10 @@ static rv_sequence_batch batch_of(rv_graph *graph, rv_trainer *trainer, const rv
 
 void rv_trainer_sequence_losses(rv_graph *graph, rv_trainer *trainer, const rv_trainer_data *data, rv_tensor index,
                                 rv_tensor state, rv_tensor row[RV_TRAINER_METRICS]) {
+    static const char *const watched[] = {"observation", "action", "reward"};
     rv_sequence_batch batch = batch_of(graph, trainer, data, index);
+    const rv_tensor given[] = {batch.observation, batch.action, batch.reward};
+    for (int i = 0; i < 3; i++) rv_watch(given[i], &watched[i], 1); /* two-hot bins have room for what is infinite */
     rv_rssm_noise noise = {.state = state, .name = "posterior"};
     rv_sequence_losses losses = rv_sequence_model_loss(graph, trainer->sequence, &batch, noise);
     const rv_tensor all[] = {losses.total, losses.reconstruction, losses.dyn, losses.rep, losses.reward};

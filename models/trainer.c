@@ -136,6 +136,8 @@ static void record_training(rv_graph *graph, rv_trainer *trainer) {
     rv_graph_push(graph, "optimiser");
     /* Norm and metrics before the step: rv_watch must see them first. */
     rv_tensor norm = metrics[RV_METRIC_NORM] = rv_params_norm(graph, params);
+    static const char *const weights = "weights";
+    rv_watch(rv_params_weight_norm(graph, params), &weights, 1);
     rv_tensor row = rv_concat_cols(metrics, trainer->metric_count);
     rv_watch(row, trainer->metric_name, trainer->metric_count);
     rv_store_rows(trainer->metrics, row, rv_mod(updates, rv_cast(constant(graph, RV_METRIC_ROWS), RV_I32)));

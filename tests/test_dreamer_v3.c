@@ -1,5 +1,5 @@
-/* tests/test_dreamer_v3.c: DreamerV3's gradients by differences and where they go, warm-up, acting, bad numbers,
- * threads, options. Its numbers: test_dreamer_parity.c. */
+/* tests/test_dreamer_v3.c: DreamerV3's gradients by differences and where they go, warm-up, acting,
+ * threads, options. Its numbers: test_dreamer_parity.c; bad ones: test_bad_numbers.c. */
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -263,36 +263,6 @@ static void test_threads(void **state) {
     }
 }
 
-/* A bad number anywhere is named, and nothing has changed. */
-static void test_bad_numbers(void **state) {
-    (void)state;
-    static const struct {
-        int input; /* in the order of lab_open */
-        const char *named;
-    } rows[] = {{0, "returns"}, {2, "loss/rew"}};
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        const rv_dreamer_v3_options options = small(RV_ACTOR_BOUNDED_NORMAL);
-        const float bad = NAN;
-        const char *name;
-        lab l;
-        lab_open(&l, "cpu", &options);
-        rv_dreamer_v3_learn(l.graph, l.agent, &l.batch, l.noise);
-        rv_plan *plan = plan_of(&l, NULL);
-        rv_array *array = l.arrays[rows[i].input];
-        float values[T * B * O];
-        assert_ok(rv_array_read(array, 0, T * B, values), "");
-        values[1] = bad;
-        assert_ok(rv_array_write(array, 0, T * B, values), "");
-        const uint64_t before = hash_of(params_of(&l)), slow = hash_of(rv_dreamer_v3_slow_params(l.agent));
-        assert_ok(rv_plan_run(plan), rv_plan_message(plan));
-        assert_status(rv_device_health(l.device, &name), RV_NON_FINITE);
-        assert_string_equal(name, rows[i].named);
-        assert_true(before == hash_of(params_of(&l)) && slow == hash_of(rv_dreamer_v3_slow_params(l.agent)));
-        rv_plan_destroy(plan);
-        lab_close(&l);
-    }
-}
-
 /* ---- acting ---------------------------------------------------------------------------------------------------- */
 
 /* Step by step with what it kept, an agent is in the states of the sequence observed at once. */
@@ -438,8 +408,8 @@ static void test_bad_batches(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gradients),   cmocka_unit_test(test_routing),     cmocka_unit_test(test_warmup),
-        cmocka_unit_test(test_threads),     cmocka_unit_test(test_bad_numbers), cmocka_unit_test(test_acting),
-        cmocka_unit_test(test_imagination), cmocka_unit_test(test_options),     cmocka_unit_test(test_bad_batches),
+        cmocka_unit_test(test_threads),     cmocka_unit_test(test_acting),      cmocka_unit_test(test_imagination),
+        cmocka_unit_test(test_options),     cmocka_unit_test(test_bad_batches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

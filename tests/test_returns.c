@@ -179,6 +179,7 @@ static void upload(rig *r, uint32_t step, float scale, float *values) {
 static void record_normaliser(rig *r) {
     const float zeros[B * T] = {0};
     rv_return_scale scale = rv_returns_normalise(r->graph, r->normaliser, input(r, B, T, zeros));
+    rv_returns_keep(r->graph, r->normaliser, scale);
     keep(r, scale.low);
     keep(r, scale.high);
     keep(r, scale.scale);

@@ -183,7 +183,7 @@ static void test_health(void **state) {
     assert_ok(rv_trainer_run(trainer, 3), "");
     rv_metric metrics[RV_TRAINER_METRICS];
     assert_status(rv_trainer_metrics(trainer, metrics), RV_NON_FINITE);
-    assert_names(rv_trainer_message(trainer), "loss");
+    assert_names(rv_trainer_message(trainer), "reward");
     float *after = values_of(model, &count);
     assert_memory_equal(before, after, (size_t)count * sizeof *before);
     free(before), free(after);

@@ -112,10 +112,11 @@ RV_API rv_imagination rv_dreamer_imagine(rv_graph *graph, rv_agent *agent, rv_te
                                          rv_tensor noise);
 
 /* Losses of actor and critic on them, [1, 1] each, and the returns [B, H] they are made of. scale [1, 1] is S;
- * RV_NONE: the agent's own, whose moving average then takes these returns in. */
+ * RV_NONE: from the moving average of the agent's own, to be kept by rv_returns_keep. */
 typedef struct rv_dreamer_behaviour {
     rv_tensor actor, critic, returns;
     rv_tensor entropy; /* [1, 1], mean */
+    rv_return_scale scale; /* where it was not given, nor raw_returns set */
 } rv_dreamer_behaviour;
 RV_API rv_dreamer_behaviour rv_dreamer_behaviour_loss(rv_graph *graph, rv_agent *agent, rv_imagination imagined,
                                                       rv_tensor scale);

@@ -103,9 +103,10 @@ typedef struct rv_dreamer_v3_losses {
     rv_dreamer_v3_replayed replayed;
 } rv_dreamer_v3_losses;
 
-/* Records the losses of a batch of T (2 or more) steps and B sequences; the normaliser is updated before its scale is
- * used. Gradients reach the world model from its own losses and from replayed_value, the actor from policy, the critic
- * from value and replayed_value; nothing flows through imagined states. */
+/* Records the losses of a batch of T (2 or more) steps and B sequences; the normaliser takes these returns in before
+ * its scale is used (dream.returns, to be kept by rv_returns_keep). Gradients reach the world model from its own losses
+ * and from replayed_value, the actor from policy, the critic from value and replayed_value; nothing flows through
+ * imagined states. */
 RV_API rv_dreamer_v3_losses rv_dreamer_v3_loss(rv_graph *graph, rv_dreamer_v3 *agent, const rv_sequence_batch *batch,
                                                rv_dreamer_v3_noise noise);
 
@@ -116,8 +117,8 @@ RV_API rv_dreamer_v3_dream rv_dreamer_v3_imagine(rv_graph *graph, rv_dreamer_v3 
 
 /* Records a whole update: losses, gradients, LaProp with AGC under the warm-up (the first update's rate is 0), then the
  * slow critic. losses.world.pass.seen.state [N, ..] are the latents to be written back to the rows they came from. A
- * value that is NaN or infinite sets the device's flag by its name ("loss/policy", "gradient"), and no weight
- * changes from then on. */
+ * value that is NaN or infinite sets the device's flag by its name ("weights", "loss/policy", "gradient"), and nothing
+ * that is kept changes from then on. */
 typedef struct rv_dreamer_v3_update {
     rv_dreamer_v3_losses losses;
     rv_tensor gradient_norm, learning_rate; /* [1, 1]; the norm before clipping */

@@ -82,6 +82,10 @@ typedef struct rv_adamw_options {
 /* Records the gradient's global norm, [1, 1]: to be watched and logged before the step. */
 RV_API rv_tensor rv_params_norm(rv_graph *graph, rv_params *params);
 
+/* Records the weights' own global norm, [1, 1]: to be watched before a step, because a weight that is infinite need not
+ * show in what is made of it (it may just saturate a gate). */
+RV_API rv_tensor rv_params_weight_norm(rv_graph *graph, rv_params *params);
+
 /* Records: scale the gradient to global norm `clip` at most (0: as it is), step AdamW
  * (Loshchilov and Hutter, 2019; torch.optim.AdamW's arithmetic) with learning rate lr [1, 1],
  * count the update. `norm` is rv_params_norm's, or RV_NONE to have it recorded; returns it.

@@ -7,6 +7,7 @@
  *     rv_tensor gain = rv_sub(dream.target, rv_slice_cols(v, 0, H));      // [B, H]
  *     rv_tensor advantage = rv_div(gain, scale.scale);
  *     rv_tensor target = rv_returns_by_time(dream.target);                // [H * B, 1], as the states are
+ *     rv_returns_keep(graph, normaliser, scale);                          // behind what an update watches
  *
  * A row is a trajectory, its columns are time; column t of reward, going_on and value belongs to state t: the reward
  * that arrived with it, the probability that things go on from it (times the discount), its value. States, and all that
@@ -65,13 +66,17 @@ RV_API rv_status rv_return_normaliser_create(rv_device *device, const rv_return_
 RV_API void rv_return_normaliser_destroy(rv_return_normaliser *normaliser); /* NULL is fine */
 RV_API const char *rv_return_normaliser_message(const rv_return_normaliser *normaliser);
 
-/* Records low and high <- (1 - rate) old + rate (the two quantiles of all returns), and gives them with
- * scale = max(smallest, high - low), [1, 1] each, after this update. A return that is NaN or infinite sets the device's
- * flag as "returns"; while it is set the stored ones do not change. Nothing flows back through any of it. */
+/* Gives low and high, (1 - rate) old + rate (the two quantiles of all returns), and scale = max(smallest, high - low),
+ * [1, 1] each. Nothing flows back through any of it. */
 typedef struct rv_return_scale {
     rv_tensor low, high, scale;
+    rv_tensor returns; /* that were taken in */
 } rv_return_scale;
 RV_API rv_return_scale rv_returns_normalise(rv_graph *graph, rv_return_normaliser *normaliser, rv_tensor returns);
+
+/* Stores low and high. Recorded behind all that an update watches: then nothing of an update that goes wrong is kept.
+ * A return that is NaN or infinite sets the device's flag as "returns"; while it is set the stored ones stay. */
+RV_API void rv_returns_keep(rv_graph *graph, rv_return_normaliser *normaliser, rv_return_scale scale);
 
 /* The stored quantiles, f32 [1, 1]: to be read or set. */
 RV_API rv_array *rv_return_normaliser_low(rv_return_normaliser *normaliser);
