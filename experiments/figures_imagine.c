@@ -137,7 +137,7 @@ static void describe(const imagined *what, char *note, size_t size) {
     int length = snprintf(note, size, "%lld trajectories%s", (long long)what->dream->rows,
                           what->im->act ? "" : " under the actions really taken");
     if (what->im->gamma < 1) {
-        length += snprintf(note + length, size - (size_t)length, ", discount %.6g a step", what->im->gamma);
+        length += snprintf(note + length, size - (size_t)length, ", discount %.4g a step", what->im->gamma);
     }
     if (seconds > 0) snprintf(note + length, size - (size_t)length, ", a step is %.4g s", seconds);
 }
