@@ -38,7 +38,9 @@ static const rv_dreamer_v3_recipe recipes[] = {
                                                    .latent = RV_LATENT_GAUSSIAN,
                                                    .deter = 64,
                                                    .hidden = 32,
-                                                   .stoch = 8},
+                                                   .stoch = 8,
+                                                   .classes = 32, /* without meaning here, and the default */
+                                                   .blocks = 1},
                                           .bins = -1,
                                           .reward_scale = 10,
                                           .kl = {.size = sizeof(rv_rssm_loss_options),
