@@ -31,7 +31,7 @@ static const option options[] = {
     OPTION_SIZES(S, dreamer.actor_hidden, "actor.hidden", "128,64", 1, 65536, "layers of the actor"),
     OPTION_CHOICE(S, dreamer.gradient, "actor.gradient", "auto", "auto dynamics reinforce",
                   "auto: reinforce for actions that are choices, else through the dynamics"),
-    OPTION_NUMBER(S, dreamer.entropy, "actor.entropy", "3e-4", 0, 1e3, "weight of the entropy"),
+    OPTION_NUMBER(S, dreamer.entropy, "actor.entropy", "3e-3", 0, 1e3, "weight of the entropy"),
     OPTION_NUMBER(S, dreamer.actor_rate, "actor.learning_rate", "1e-3", 1e-9, 10, "of its AdamW"),
     OPTION_NUMBER(S, dreamer.actor_clip, "actor.clip", "100", 1e-6, 1e9, "bound of its gradient"),
     OPTION_SIZES(S, dreamer.critic_hidden, "critic.hidden", "128,64", 1, 65536, "layers of the critic"),
