@@ -4,8 +4,8 @@
  *
  * The plan of the course's training step is run on a queue of this program's own, in order, whose first command waits
  * for an event that is set when the clock has stopped: nothing is done on the device meanwhile, by no thread of the
- * driver either. Beside it a loop of bare clEnqueueNDRangeKernel, flushed as often, of a kernel with one argument; the
- * plan's have up to 18, which drivers copy when a launch is enqueued.
+ * driver either. Beside it loops of bare clEnqueueNDRangeKernel, flushed as often, of a kernel with one argument and of
+ * one with as many as the plan's merged launches have, which drivers copy whenever one is enqueued.
  */
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl.h>
@@ -14,34 +14,57 @@
 
 #include "bench/bench.h"
 
-enum { RUNS = 10, SAMPLES = 101 };
+/* WARM: runs before the clock starts, as the kernels that PoCL ran last have emptied the host's caches. */
+enum { WARM = 5, RUNS = 20, SAMPLES = 51, BUFFERS = 17 };
 
 typedef struct host {
     cl_device_id device;
     cl_context context;
     cl_command_queue queue;
     cl_program program;
-    cl_kernel kernel;
-    int dispatches; /* of a run */
+    cl_mem memory;
+    cl_kernel one, many; /* arguments */
+    int dispatches;      /* of a run */
 } host;
 
+typedef struct bare {
+    host *host;
+    cl_kernel kernel;
+} bare;
+
+#define FOUR(n) "__global char *p" n "0, __global char *p" n "1, __global char *p" n "2, __global char *p" n "3, "
+static const char *text = "__kernel void one(int x) { x++; }\n"
+                          "__kernel void many(" FOUR("0") FOUR("1") FOUR("2") FOUR("3")
+                          "__global char *p, int4 x) { x.x++; }\n";
+
+static bool make_kernels(host *h) {
+    cl_int code = CL_SUCCESS, x[4] = {0};
+    h->memory = clCreateBuffer(h->context, CL_MEM_READ_WRITE, 4096, NULL, &code);
+    h->program = clCreateProgramWithSource(h->context, 1, &text, NULL, &code);
+    if (!h->program || clBuildProgram(h->program, 1, &h->device, "", NULL, NULL) != CL_SUCCESS) return false;
+    h->one = clCreateKernel(h->program, "one", &code);
+    h->many = clCreateKernel(h->program, "many", &code);
+    bool fine = h->one && h->many && clSetKernelArg(h->one, 0, sizeof *x, x) == CL_SUCCESS;
+    for (cl_uint i = 0; i < BUFFERS && fine; i++) {
+        fine = clSetKernelArg(h->many, i, sizeof h->memory, &h->memory) == CL_SUCCESS;
+    }
+    return fine && clSetKernelArg(h->many, BUFFERS, sizeof x, x) == CL_SUCCESS;
+}
+
 static bool begin(host *h) {
-    static const char *text = "__kernel void none(__global float *x) { x += 1; }";
-    const cl_mem nothing = NULL;
     cl_platform_id platform;
     cl_int code = CL_SUCCESS;
     if (clGetPlatformIDs(1, &platform, NULL) != CL_SUCCESS) return false;
     if (clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 1, &h->device, NULL) != CL_SUCCESS) return false;
     h->context = clCreateContext(NULL, 1, &h->device, NULL, NULL, &code);
     if (h->context) h->queue = clCreateCommandQueue(h->context, h->device, 0, &code);
-    if (h->queue) h->program = clCreateProgramWithSource(h->context, 1, &text, NULL, &code);
-    if (h->program && clBuildProgram(h->program, 1, &h->device, "", NULL, NULL) == CL_SUCCESS)
-        h->kernel = clCreateKernel(h->program, "none", &code);
-    return h->kernel && clSetKernelArg(h->kernel, 0, sizeof nothing, &nothing) == CL_SUCCESS;
+    return h->queue && make_kernels(h);
 }
 
 static void end(host *h) {
-    if (h->kernel) clReleaseKernel(h->kernel);
+    if (h->one) clReleaseKernel(h->one);
+    if (h->many) clReleaseKernel(h->many);
+    if (h->memory) clReleaseMemObject(h->memory);
     if (h->program) clReleaseProgram(h->program);
     if (h->queue) clReleaseCommandQueue(h->queue);
     if (h->context) clReleaseContext(h->context);
@@ -51,13 +74,13 @@ static bool run_plan(void *plan) { return rv_plan_run(plan) == RV_OK; }
 
 /* As many kernels as the plan has, with groups of the same size, and a flush. */
 static bool run_bare(void *user) {
-    const host *h = user;
+    const bare *b = user;
     const size_t items = 256;
-    for (int i = 0; i < h->dispatches; i++) {
-        const cl_int code = clEnqueueNDRangeKernel(h->queue, h->kernel, 1, NULL, &items, &items, 0, NULL, NULL);
+    for (int i = 0; i < b->host->dispatches; i++) {
+        const cl_int code = clEnqueueNDRangeKernel(b->host->queue, b->kernel, 1, NULL, &items, &items, 0, NULL, NULL);
         if (code != CL_SUCCESS) return false;
     }
-    return clFlush(h->queue) == CL_SUCCESS;
+    return clFlush(b->host->queue) == CL_SUCCESS;
 }
 
 /* Seconds of a run whose commands all wait; negative: it failed. */
@@ -66,8 +89,11 @@ static double enqueue(host *h, bench_work work, void *user) {
     cl_event gate = clCreateUserEvent(h->context, &code);
     if (!gate) return -1;
     bool fine = clEnqueueBarrierWithWaitList(h->queue, 1, &gate, NULL) == CL_SUCCESS;
-    const double start = bench_now();
-    for (int i = 0; i < RUNS && fine; i++) fine = work(user);
+    double start = 0;
+    for (int i = -WARM; i < RUNS && fine; i++) {
+        if (i == 0) start = bench_now();
+        fine = work(user);
+    }
     const double seconds = (bench_now() - start) / RUNS;
     fine = clSetUserEventStatus(gate, CL_COMPLETE) == CL_SUCCESS && fine;
     fine = clFinish(h->queue) == CL_SUCCESS && fine;
@@ -102,7 +128,9 @@ static bool measure(host *h, rv_device *device) {
         h->dispatches = (int)workload->dispatches;
         printf("%s\n", rv_device_description(device));
         printf("%-24s %10s %10s %10s %10s\n", "us a launch, host", "launches", "median", "p10", "p90");
-        fine = report(h, name, run_plan, workload->plan) && report(h, "the driver, one argument", run_bare, h);
+        bare one = {h, h->one}, many = {h, h->many};
+        fine = report(h, name, run_plan, workload->plan) && report(h, "bare, one argument", run_bare, &one) &&
+               report(h, "bare, 18 arguments", run_bare, &many);
     }
     if (!fine) fprintf(stderr, "%s: %s\n", name, workload ? workload->error : "out of memory");
     bench_workload_destroy(workload);
