@@ -47,6 +47,7 @@ typedef struct agent_settings {
     dreamer_v3_settings v3;
     int64_t eval_episodes;
     int eval_policy; /* agent_policy */
+    double stop_return;
     int64_t log_every;
     double save_seconds;
 } agent_settings;
@@ -71,6 +72,8 @@ typedef enum agent_policy { POLICY_MEAN, POLICY_SAMPLE } agent_policy;
                  "at the end, in fresh environments"),                                                                \
         OPTION_CHOICE(agent_settings, eval_policy, "eval.policy", "mean", AGENT_POLICIES,                             \
                       "how to act there: mean is the policy's mode, sample draws"),                                   \
+        OPTION_NUMBER(agent_settings, stop_return, "stop.return", "1e30", -1e30, 1e30,                                \
+                      "below 1e30: judge 20 fresh episodes at each line of metrics, end where their mean is this"),   \
         LOG_OPTIONS(agent_settings, every, 1000000, "environment steps")
 
 /* A set of weights, for those who list them. */
@@ -162,7 +165,10 @@ void agent_eval_help(void);
 
 int agent_write_summary(agent_job *job, const agent_returns *returns);
 
-/* The learning curve, from the run's metrics alone; `returns` may be NULL. */
+/* The learning curve in a few lines: seconds, steps, returns; nothing where there are none. */
+void agent_print_curve(const history *history);
+
+/* The same drawn, from the run's metrics alone; `returns` may be NULL. */
 int agent_plot(const char *folder, const char *title, const history *history, const agent_returns *returns);
 
 #endif

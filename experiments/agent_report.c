@@ -1,4 +1,5 @@
 /* experiments/agent_report.c: what a run of an agent leaves behind: summary.json, the learning curve. */
+#include <math.h>
 #include <string.h>
 
 #include "experiments/agent_job.h"
@@ -58,6 +59,40 @@ static int find_metric(const history *h, const char *name) {
         if (strcmp(h->name[m], name) == 0) return m;
     }
     return -1;
+}
+
+/* About `most` rows of those that have a return, the last one among them. */
+static int pick_rows(const double *y, int64_t count, int most, int64_t *rows) {
+    int64_t known = 0, seen = 0;
+    int picked = 0;
+    for (int64_t i = 0; i < count; i++) known += isfinite(y[i]);
+    const int64_t every = (known + most - 1) / most;
+    for (int64_t i = 0; i < count; i++) {
+        if (isfinite(y[i]) && (known - ++seen) % every == 0) rows[picked++] = i;
+    }
+    return picked;
+}
+
+void agent_print_curve(const history *h) {
+    enum { MOST = 10, WIDTH = 40 };
+    static const char bar[] = "########################################";
+    _Static_assert(sizeof bar == WIDTH + 1, "a full bar");
+    const int fresh = find_metric(h, "evaluation"), m = fresh >= 0 ? fresh : find_metric(h, "return");
+    int64_t rows[MOST];
+    const int count = m < 0 ? 0 : pick_rows(h->value[m], h->count, MOST, rows);
+    double low = INFINITY, high = -INFINITY;
+    for (int i = 0; i < count; i++) low = fmin(low, h->value[m][rows[i]]);
+    for (int i = 0; i < count; i++) high = fmax(high, h->value[m][rows[i]]);
+    if (count == 0) return;
+    printf("\n   seconds      steps     return   %s\n",
+           fresh >= 0 ? "mean of 20 fresh episodes" : "mean of ten episodes in training");
+    for (int i = 0; i < count; i++) {
+        char steps[32];
+        const double y = h->value[m][rows[i]], share = high > low ? (y - low) / (high - low) : 1;
+        printf("%10.1f %10s %10.4g   %.*s\n", h->time[rows[i]], progress_count((int64_t)h->step[rows[i]], steps), y,
+               1 + (int)(share * (WIDTH - 1)), bar);
+    }
+    putchar('\n');
 }
 
 static plot_panel return_panel(const history *h, int m, const double *x, const char *x_label) {

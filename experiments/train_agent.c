@@ -74,6 +74,30 @@ static int resume(agent_job *job) {
 
 /* ---- metrics ----------------------------------------------------------------------------------------------------- */
 
+enum { STOP_EPISODES = 20 };
+static const int64_t stop_seed = 1000000001; /* beyond those that `reverie eval` can be asked for */
+
+static bool may_stop(const agent_job *job) { return job->settings.stop_return < 1e30; }
+
+/* The same episodes at each line; NaN before the first update. */
+static int judge_early(agent_job *job, rv_metric *metric) {
+    agent_returns returns = {0};
+    int code = EXIT_OK;
+    *metric = (rv_metric){"evaluation", NAN};
+    if (rv_agent_updates(job->agent) > 0)
+        code = agent_evaluate(job, STOP_EPISODES, stop_seed, (agent_policy)job->settings.eval_policy, &returns);
+    if (code == EXIT_OK && returns.value) metric->value = (float)returns.mean;
+    free(returns.value);
+    return code;
+}
+
+/* By the last line, which a resumed run has read. */
+static bool reached(const agent_job *job) {
+    const history *h = &job->history;
+    if (!may_stop(job) || h->count == 0) return false;
+    return h->value[h->metric_count - 1][h->count - 1] >= job->settings.stop_return;
+}
+
 static bool name_metrics(history *h, const rv_metric metrics[RV_AGENT_METRICS]) {
     const char *names[RV_AGENT_METRICS];
     int count = 0;
@@ -85,7 +109,7 @@ static bool name_metrics(history *h, const rv_metric metrics[RV_AGENT_METRICS]) 
 }
 
 static void tag_of(const char *name, char tag[64]) {
-    const bool acting = strcmp(name, "return") == 0 || strcmp(name, "length") == 0;
+    const bool acting = strcmp(name, "return") == 0 || strcmp(name, "length") == 0 || strcmp(name, "evaluation") == 0;
     snprintf(tag, 64, "%s/%s", acting ? "episode" : "train", name);
 }
 
@@ -95,6 +119,10 @@ static int keep_metrics(agent_job *job, double seconds, float *mean_return) {
     float values[RV_AGENT_METRICS];
     rv_status status = rv_agent_metrics(job->agent, metrics);
     if (status != RV_OK) return failed(job, status);
+    int count = 0, code = EXIT_OK;
+    while (count < RV_AGENT_METRICS - 1 && metrics[count].name[0]) count++;
+    if (may_stop(job)) code = judge_early(job, &metrics[count]);
+    if (code != EXIT_OK) return code;
     if (h->count == 0 && !name_metrics(h, metrics)) return EXIT_BUG;
     for (int m = 0; m < h->metric_count; m++) {
         values[m] = metrics[m].value;
@@ -110,7 +138,7 @@ static int keep_metrics(agent_job *job, double seconds, float *mean_return) {
 
 enum { PIECE = 10 }; /* steps after which an interruption is looked for */
 
-static bool finished(const agent_job *job) { return agent_job_steps(job) >= all_steps(job); }
+static bool finished(const agent_job *job) { return agent_job_steps(job) >= all_steps(job) || reached(job); }
 
 /* The step of the next line of metrics: whole multiples of log.every, also after a resumption in between; the end. */
 static int64_t next_line(const agent_job *job) {
@@ -174,6 +202,8 @@ static int train(agent_job *job) {
     printf("training    %s steps, %lld episodes, %s updates in %.2f s\n",
            progress_count(agent_job_steps(job), steps), (long long)rv_agent_episodes(job->agent),
            progress_count(rv_agent_updates(job->agent), updates), job->train_seconds);
+    if (reached(job)) printf("stopped     there: %d fresh episodes reach stop.return\n", STOP_EPISODES);
+    agent_print_curve(&job->history);
     return EXIT_OK;
 }
 

@@ -64,6 +64,34 @@ static void choices_are_learnt_too(void **unused) {
     json_decref(summary);
 }
 
+/* At the first line after the first update; a run that was killed behind it ends there too. */
+static void stops_when_it_is_good_enough(void **unused) {
+    (void)unused;
+    assert_int_equal(run(JOB "--out=stopped --fresh --stop.return=-3000"), 0);
+    expect("out.txt", "stop.return");
+    expect("out.txt", "mean of 20 fresh episodes");
+    json_t *summary = read_json("stopped", "summary.json"), *metrics = read_metrics("stopped");
+    assert_int_equal(number(summary, "env_steps"), 150);
+    assert_int_equal(json_array_size(metrics), 3);
+    assert_true(json_is_null(json_object_get(json_array_get(metrics, 1), "evaluation")));
+    assert_true(number(json_array_get(metrics, 2), "evaluation") >= -3000);
+    assert_int_equal(remove("stopped/summary.json"), 0);
+    assert_int_equal(run(JOB "--out=stopped --stop.return=-3000"), 0);
+    expect("out.txt", "resuming");
+    json_t *again = read_json("stopped", "summary.json");
+    assert_int_equal(number(again, "env_steps"), 150);
+    assert_string_equal(json_string_value(json_object_get(again, "state_sha256")),
+                        json_string_value(json_object_get(summary, "state_sha256")));
+    json_decref(again);
+    json_decref(metrics);
+    json_decref(summary);
+    assert_int_equal(run(JOB "--out=stopped --stop.return=-2000"), 3); /* another run */
+    assert_int_equal(run(JOB "--out=on --fresh --stop.return=0"), 0); /* no pendulum reaches that */
+    summary = read_json("on", "summary.json");
+    assert_int_equal(number(summary, "env_steps"), 600);
+    json_decref(summary);
+}
+
 static void dry_run_says_what_it_takes(void **unused) {
     (void)unused;
     int64_t bytes;
@@ -171,6 +199,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(leaves_a_run_behind),
     cmocka_unit_test(is_judged_and_drawn),
     cmocka_unit_test(choices_are_learnt_too),
+    cmocka_unit_test(stops_when_it_is_good_enough),
     cmocka_unit_test(dry_run_says_what_it_takes),
     cmocka_unit_test(mistakes_are_told),
     cmocka_unit_test(configs_are_the_recipes),
