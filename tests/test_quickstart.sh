@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# quickstart: a word at once, names what is missing where it may not install, and refuses what it does not know.
-# Usage: test_quickstart.sh SOURCE_DIR
+# quickstart: a word at once, names what is missing where it may not install, refuses what it does not know, and its
+# agent swings up the pendulum. Usage: test_quickstart.sh SOURCE_DIR [PROGRAM]
 set -u
-quickstart=$1/quickstart
+quickstart=$1/quickstart program=${2:-}
 bad=0
 expect() { # STATUS PATTERN COMMAND...
     local status=$1 pattern=$2 output code
@@ -27,5 +27,14 @@ started=$(date +%s%N)
 first=$(bash "$quickstart" --help | head -n 1)
 taken=$((($(date +%s%N) - started) / 1000000))
 [ -n "$first" ] && [ "$taken" -lt 1000 ] || { echo "error: the first line took $taken ms"; bad=1; }
+if [ -n "$program" ]; then
+    read -ra job < <(sed -n 's/^ *part "dreamer" "$build\/reverie" //p' "$quickstart")
+    expect 0 '^stopped .*stop\.return' "$program" "${job[@]}" --device=cpu:threads=1 --progress=none
+    expect 0 '^return mean -1?[0-9]{1,2}(\.[0-9]+)? .* n 100' "$program" eval run/quickstart
+    expect 0 'plots/imagined' "$program" imagine run/quickstart
+    while read -ra job; do
+        expect 0 'Usage: reverie' "$program" "${job[0]}" --help
+    done < <(sed -n 's/^ *build\/quickstart\/reverie \([a-z].*\)/\1/p' "$quickstart")
+fi
 [ "$bad" -eq 0 ] && echo "quickstart answers, the first line in $taken ms"
 exit "$bad"
