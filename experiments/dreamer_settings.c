@@ -8,7 +8,7 @@ static const option options[] = {
     RUN_OPTIONS(S, "dreamer", "default course", "default is tuned, course is the notebook's", "run/dreamer",
                 "of environments, weights and noise"),
     ENVIRONMENT_OPTIONS(S, "continuous_pendulum"),
-    AGENT_OPTIONS(1, "1", "12000", "1000000"),
+    AGENT_OPTIONS(1, "1", "16000", "1000000"),
     OPTION_WHOLE(S, prefill, "train.prefill", "1000", 1, 1e9, "of those the first, with random actions"),
     OPTION_WHOLE(S, dreamer.update_every, "train.update_every", "2", 1, 1e6, "actions .."),
     OPTION_WHOLE(S, dreamer.updates_each, "train.updates_each", "1", 1, 1e6, ".. that bring so many updates"),
