@@ -7,7 +7,8 @@
     "train dreamer --device=cpu:threads=1 --env.name=cartpole --train.steps=300 --train.prefill=100 "                  \
     "--train.update_every=4 --model.latent=4 --model.vae_hidden=12 --model.dynamics_hidden=12 "                        \
     "--model.reward_hidden=8 --model.continue_hidden=8 --actor.hidden=12 --critic.hidden=12 --train.batch=6 "          \
-    "--train.window=3 --imagine.trajectories=6 --imagine.horizon=3 --eval.episodes=2 --log.every=50 --fresh "
+    "--train.window=3 --imagine.trajectories=6 --imagine.horizon=3 --actor.entropy=0.0003 --eval.episodes=2 "          \
+    "--log.every=50 --fresh "
 #define JOB_V3                                                                                                         \
     "train dreamer_v3 --config=debug --device=cpu:threads=1 --env.name=continuous_pendulum --train.steps=400 "         \
     "--eval.episodes=2 --fresh "
