@@ -324,7 +324,8 @@ static int64_t dispatches_of_dreamer_v3(const char *resource, const char *preset
  * region is many dispatches there; a GPU of 132 multiprocessors, which the stand-in claims to be, merges more. */
 static void updates_have_budgets(void **state) {
     enum { DREAMER, DEBUG, SIZE1M, PLANS };
-    static const char *const names[PLANS] = {"the course's Dreamer", "DreamerV3 debug, 4 x 8", "DreamerV3 size1m, 16 x 64"};
+    static const char *const names[PLANS] = {"the course's Dreamer", "DreamerV3 debug, 4 x 8",
+                                             "DreamerV3 size1m, 16 x 64"};
     static const int64_t budgets[2][PLANS] = {{121, 652, 1780}, {39, 45, 1242}};
     rv_device *device = open_device(state);
     const char *resource = devices.names[*(int *)*state];
