@@ -143,7 +143,7 @@ int main(void) {
     if (!begin(&h)) {
         fprintf(stderr, "no OpenCL device that this can be measured on\n");
         end(&h);
-        return 1;
+        return h.device ? 1 : 77; /* ctest's sign of a test that is skipped */
     }
     const rv_native native = {.size = sizeof native, .context = h.context, .queue = h.queue, .device = h.device};
     const rv_device_options options = {.size = sizeof options, .native = &native};
