@@ -133,14 +133,13 @@ class Eager(Trainer):
 
 
 class Compiled(Trainer):
-    """All of it as one compiled function."""
+    """All of it as one compiled function, but for the draws, which would be the same calls in it."""
 
     def __init__(self, dump, device, compiled):
         super().__init__(dump, device)
         self.moments = [{name: torch.zeros_like(w) for name, w in self.weights.items()} for _ in range(2)]
         self.updates = torch.zeros((), device=device)
-        self.given = compiled(self.update)
-        self.drawn = compiled(lambda *state: self.update(*state, *self.draw()))
+        self.run = compiled(self.update)
 
     def update(self, weights, slow, first, second, updates, ring, *drawn):
         s = self.settings
@@ -167,7 +166,7 @@ class Compiled(Trainer):
     def step(self, *drawn):
         with torch.no_grad():
             state = (self.weights, self.slow, *self.moments, self.updates, self.metrics)
-            return self.given(*state, *drawn) if drawn else self.drawn(*state)
+            return self.run(*state, *(drawn or self.draw()))
 
 
 def prepare(dump, device, eager, compiled):

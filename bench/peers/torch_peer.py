@@ -157,7 +157,7 @@ def prepared(case, dump):
     if family in ("imagine", "imagine_gradient"):
         return torch_imagine.prepare(dump, DEVICE, VARIANT == "eager", compiled, gradient=family == "imagine_gradient")
     if family == "dreamer_v3_update":
-        return torch_dreamer_v3.prepare(dump, compiled)
+        return torch_dreamer_v3.prepare(dump, DEVICE, compiled)
     if family == "gru_cell":
         return gru_cell(dump, gradient=False)
     if family == "gru_cell_gradient":
