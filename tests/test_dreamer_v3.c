@@ -1,5 +1,5 @@
-/* tests/test_dreamer_v3.c: DreamerV3's gradients by differences and where they go, warm-up, acting,
- * threads, options. Its numbers: test_dreamer_parity.c; bad ones: test_bad_numbers.c. */
+/* tests/test_dreamer_v3.c: DreamerV3's gradients by differences and where they go, warm-up, acting, threads,
+ * options. Its numbers: test_dreamer_parity.c; bad ones: test_bad_numbers.c. */
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -8,85 +8,21 @@
 
 #include "backends/host.h"
 #include "core/internal.h"
-#include "reverie/dreamer_v3.h"
-#include "reverie/plan.h"
-#include "reverie/random.h"
 #include "tests/support/compare.h"
-#include "tests/support/suite.h"
+#include "tests/support/dreamer_lab.h"
 
-enum { B = 2, T = 4, H = 3, O = 3, A = 2, MOST = 24 };
+enum { B = 2, T = 4, H = 3, O = 3, A = 2 };
 
-/* An agent with heads that are not zero, a graph, and a batch of noise with episodes that begin and end inside. */
-typedef struct lab {
-    rv_device *device;
-    rv_dreamer_v3 *agent;
-    rv_random *random;
-    rv_graph *graph;
-    rv_array *arrays[MOST];
-    int count;
-    rv_sequence_batch batch;
-    rv_dreamer_v3_noise noise;
-} lab;
+typedef dreamer_lab lab;
 
 static rv_dreamer_v3_options small(rv_actor_kind actor) {
-    rv_dreamer_v3_options options = {.size = sizeof options,
-                                     .actor = actor,
-                                     .actor_outscale = 1,
-                                     .critic_outscale = 1,
-                                     .horizon = H,
-                                     .learning_rate = 1e-3f,
-                                     .warmup = -1};
-    assert_int_equal(rv_sequence_model_preset("debug", &options.model), RV_OK);
-    options.model.observation_size = O;
-    options.model.action_size = A;
-    options.model.reward_outscale = 1;
-    options.model.kl.free_nats = 0.05f;
+    rv_dreamer_v3_options options = dreamer_lab_options("debug");
+    options.actor = actor;
     return options;
 }
 
-static rv_array *lab_array(lab *l, const char *name, int64_t rows, int64_t cols) {
-    assert_true(l->count < MOST);
-    rv_array **array = &l->arrays[l->count++];
-    assert_ok(rv_array_create(l->device, RV_F32, rows, cols, name, array), rv_array_message(*array));
-    return *array;
-}
-
-typedef enum fill { NORMAL, FLAGS } fill;
-
-/* Flags are 1 where a uniform is below 0.3. */
-static rv_tensor input(lab *l, fill fill, const char *name, int64_t rows, int64_t cols) {
-    float values[256];
-    assert_true(rows * cols <= 256);
-    if (fill == NORMAL) rv_random_normal(4, 0, name, 0, rows, cols, values);
-    else rv_random_uniform(4, 0, name, 0, rows, cols, values);
-    for (int64_t i = 0; i < rows * cols && fill == FLAGS; i++) values[i] = values[i] < 0.3f;
-    rv_array *array = lab_array(l, name, rows, cols);
-    assert_ok(rv_array_write(array, 0, rows, values), rv_array_message(array));
-    return rv_read(l->graph, array);
-}
-
 static void lab_open(lab *l, const char *resource, const rv_dreamer_v3_options *options) {
-    *l = (lab){0};
-    assert_ok(rv_device_open(resource, NULL, &l->device), rv_device_message(l->device));
-    assert_ok(rv_dreamer_v3_create(l->device, options, 11, &l->agent), rv_dreamer_v3_message(l->agent));
-    assert_ok(rv_random_create(l->device, 5, &l->random), "random");
-    assert_ok(rv_graph_create(l->device, &l->graph), "graph");
-    l->batch = (rv_sequence_batch){.steps = T,
-                                   .observation = input(l, NORMAL, "observation", T * B, O),
-                                   .action = input(l, NORMAL, "action", T * B, A),
-                                   .reward = input(l, NORMAL, "reward", T * B, 1),
-                                   .is_first = input(l, FLAGS, "first", T * B, 1),
-                                   .is_last = input(l, FLAGS, "last", T * B, 1),
-                                   .is_terminal = input(l, FLAGS, "terminal", T * B, 1)};
-    l->noise = (rv_dreamer_v3_noise){.state = rv_random_state(l->graph, l->random)};
-}
-
-static void lab_close(lab *l) {
-    for (int i = 0; i < l->count; i++) rv_array_destroy(l->arrays[i]);
-    rv_graph_destroy(l->graph);
-    rv_random_destroy(l->random);
-    rv_dreamer_v3_destroy(l->agent);
-    rv_device_close(l->device);
+    dreamer_lab_open(l, resource, options, B, T);
 }
 
 static rv_plan *plan_of(lab *l, const rv_plan_options *options) {
@@ -122,7 +58,7 @@ static double *analytic_gradients(const char *resource, const rv_dreamer_v3_opti
         assert_non_null(all);
         memcpy(all + (size_t)loss * count, memory_of(flat), count * sizeof *all);
         rv_plan_destroy(plan);
-        lab_close(&l);
+        dreamer_lab_close(&l);
     }
     return all;
 }
@@ -141,7 +77,7 @@ static void check_gradients(rv_actor_kind actor) {
     lab_open(&l, "cpu:double", &options);
     move_weights(&l);
     const rv_dreamer_v3_losses losses = rv_dreamer_v3_loss(l.graph, l.agent, &l.batch, l.noise);
-    rv_array *row = lab_array(&l, "losses", 1, LOSSES), *flat = rv_params_array(params_of(&l), RV_VALUE);
+    rv_array *row = dreamer_lab_array(&l, "losses", 1, LOSSES), *flat = rv_params_array(params_of(&l), RV_VALUE);
     rv_store(row, rv_concat_cols((rv_tensor[]){losses.policy, losses.value, losses.replayed_value, losses.total}, 4));
     rv_plan *plan = plan_of(&l, &(rv_plan_options){.size = sizeof(rv_plan_options), .expand = 1, .keep_order = 1});
     assert_ok(rv_plan_run(plan), rv_plan_message(plan));
@@ -167,7 +103,7 @@ static void check_gradients(rv_actor_kind actor) {
     }
     for (int loss = 0; loss < LOSSES; loss++) assert_true(flow[loss] > 0.1);
     rv_plan_destroy(plan);
-    lab_close(&l);
+    dreamer_lab_close(&l);
     free(analytic);
 }
 
@@ -201,7 +137,7 @@ static void test_routing(void **state) {
                 fail_msg("loss %d %s %s", loss, flows ? "reaches" : "does not reach", name);
         }
     }
-    lab_close(&l);
+    dreamer_lab_close(&l);
     free(gradients);
 }
 
@@ -222,7 +158,7 @@ static void test_warmup(void **state) {
     options.warmup = 4;
     lab l;
     lab_open(&l, "cpu", &options);
-    rv_array *rate = lab_array(&l, "rate", 1, 1);
+    rv_array *rate = dreamer_lab_array(&l, "rate", 1, 1);
     rv_store(rate, rv_dreamer_v3_learn(l.graph, l.agent, &l.batch, l.noise).learning_rate);
     rv_plan *plan = plan_of(&l, NULL);
     rv_params *slow = rv_dreamer_v3_slow_params(l.agent);
@@ -236,7 +172,7 @@ static void test_warmup(void **state) {
         assert_true((hash_of(slow) == copied) == (update == 0));
     }
     rv_plan_destroy(plan);
-    lab_close(&l);
+    dreamer_lab_close(&l);
 }
 
 static uint64_t learn_on(const char *resource, rv_actor_kind actor) {
@@ -249,7 +185,7 @@ static uint64_t learn_on(const char *resource, rv_actor_kind actor) {
     for (int update = 0; update < 5; update++) assert_ok(rv_plan_run(plan), rv_plan_message(plan));
     const uint64_t hash = hash_of(params_of(&l)) ^ hash_of(rv_dreamer_v3_slow_params(l.agent));
     rv_plan_destroy(plan);
-    lab_close(&l);
+    dreamer_lab_close(&l);
     return hash;
 }
 
@@ -275,8 +211,9 @@ static void test_acting(void **state) {
     const int64_t stoch = rssm->options.stoch, deter = rssm->options.deter;
     float uniforms[T * B * 8];
     rv_random_uniform(4, 0, "noise", 0, T * B, stoch, uniforms);
-    rv_array *drawn = lab_array(&l, "noise", T * B, stoch), *once = lab_array(&l, "once", T * B, deter);
-    rv_array *stepwise = lab_array(&l, "stepwise", T * B, deter), *action = lab_array(&l, "chosen", 2 * B, A);
+    rv_array *drawn = dreamer_lab_array(&l, "noise", T * B, stoch), *once = dreamer_lab_array(&l, "once", T * B, deter);
+    rv_array *stepwise = dreamer_lab_array(&l, "stepwise", T * B, deter);
+    rv_array *action = dreamer_lab_array(&l, "chosen", 2 * B, A);
     assert_ok(rv_array_write(drawn, 0, T * B, uniforms), "");
     rv_tensor noise = rv_read(l.graph, drawn), led = rv_fill(l.graph, B, A, 0);
     const rv_rssm_noise latent = {.given = noise};
@@ -302,7 +239,7 @@ static void test_acting(void **state) {
     assert_memory_equal(a, b, sizeof a);
     for (int i = 0; i < B * A; i++) assert_true(fabsf(chosen[B * A + i]) < 1 && chosen[i] != chosen[B * A + i]);
     rv_plan_destroy(plan);
-    lab_close(&l);
+    dreamer_lab_close(&l);
 }
 
 /* ---- imagination ------------------------------------------------------------------------------------------------ */
@@ -329,8 +266,8 @@ static void test_imagination(void **state) {
     for (int i = 0; i < PAIRS; i++) {
         const int64_t cols = rv_tensor_cols(pairs[i].dreamt);
         assert_int_equal(rv_tensor_rows(pairs[i].dreamt), ROWS);
-        arrays[i][0] = lab_array(&l, pairs[i].name, (H + 1) * N, cols);
-        arrays[i][1] = lab_array(&l, pairs[i].name, ROWS, cols);
+        arrays[i][0] = dreamer_lab_array(&l, pairs[i].name, (H + 1) * N, cols);
+        arrays[i][1] = dreamer_lab_array(&l, pairs[i].name, ROWS, cols);
         rv_store(arrays[i][0], pairs[i].learnt);
         rv_store(arrays[i][1], pairs[i].dreamt);
     }
@@ -346,7 +283,7 @@ static void test_imagination(void **state) {
     }
     assert_null(rv_dreamer_v3_imagine(l.graph, NULL, seen, FURTHER, l.noise).action.graph);
     rv_plan_destroy(plan);
-    lab_close(&l);
+    dreamer_lab_close(&l);
 }
 
 /* ---- misuse ---------------------------------------------------------------------------------------------------- */
@@ -394,7 +331,7 @@ static void test_bad_batches(void **state) {
         rv_dreamer_v3_learn(l.graph, l.agent, &l.batch, l.noise);
         if (rv_graph_status(l.graph) == RV_OK) fail_msg("batch %d was taken", k);
         assert_names(rv_graph_message(l.graph), said[k]);
-        lab_close(&l);
+        dreamer_lab_close(&l);
     }
     const rv_dreamer_v3_options options = small(RV_ACTOR_BOUNDED_NORMAL);
     lab l;
@@ -402,7 +339,7 @@ static void test_bad_batches(void **state) {
     rv_dreamer_v3_audit_batch batch = {.size = sizeof batch, .sequences = B, .steps = T, .updates = 1};
     assert_status(rv_dreamer_v3_audit(l.agent, &batch, NULL, NULL), RV_INVALID_ARGUMENT);
     assert_status(rv_dreamer_v3_audit(NULL, &batch, NULL, NULL), RV_INVALID_ARGUMENT);
-    lab_close(&l);
+    dreamer_lab_close(&l);
 }
 
 int main(void) {

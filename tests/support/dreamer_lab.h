@@ -21,8 +21,8 @@
 #include "reverie/random.h"
 #include "tests/support/suite.h"
 
-/* The batch's arrays, in this order. */
-enum { LAB_OBSERVATION, LAB_ACTION, LAB_REWARD, LAB_FIRST, LAB_LAST, LAB_TERMINAL, LAB_ARRAYS };
+/* The batch's arrays, in this order; behind them those of a test. */
+enum { LAB_OBSERVATION, LAB_ACTION, LAB_REWARD, LAB_FIRST, LAB_LAST, LAB_TERMINAL, LAB_BATCH, LAB_ARRAYS = 24 };
 
 typedef struct dreamer_lab {
     rv_device *device;
@@ -30,6 +30,7 @@ typedef struct dreamer_lab {
     rv_random *random;
     rv_graph *graph;
     rv_array *array[LAB_ARRAYS];
+    int count;
     rv_sequence_batch batch;
     rv_dreamer_v3_noise noise;
 } dreamer_lab;
@@ -50,18 +51,25 @@ static inline rv_dreamer_v3_options dreamer_lab_options(const char *preset) {
     return options;
 }
 
+static inline rv_array *dreamer_lab_array(dreamer_lab *lab, const char *name, int64_t rows, int64_t cols) {
+    assert_true(lab->count < LAB_ARRAYS);
+    rv_array **array = &lab->array[lab->count++];
+    assert_ok(rv_array_create(lab->device, RV_F32, rows, cols, name, array), rv_array_message(*array));
+    return *array;
+}
+
 /* Flags are 1 where a uniform is below 0.3. */
-static inline rv_tensor dreamer_lab_input(dreamer_lab *lab, int which, const char *name, int64_t rows, int64_t cols) {
+static inline rv_tensor dreamer_lab_input(dreamer_lab *lab, const char *name, int64_t rows, int64_t cols) {
     float *values = malloc((size_t)(rows * cols) * sizeof *values);
-    rv_array **array = &lab->array[which];
+    const int which = lab->count;
+    rv_array *array = dreamer_lab_array(lab, name, rows, cols);
     assert_non_null(values);
     if (which < LAB_FIRST) rv_random_normal(4, 0, name, 0, rows, cols, values);
     else rv_random_uniform(4, 0, name, 0, rows, cols, values);
     for (int64_t i = 0; i < rows * cols && which >= LAB_FIRST; i++) values[i] = values[i] < 0.3f;
-    assert_ok(rv_array_create(lab->device, RV_F32, rows, cols, name, array), rv_array_message(*array));
-    assert_ok(rv_array_write(*array, 0, rows, values), rv_array_message(*array));
+    assert_ok(rv_array_write(array, 0, rows, values), rv_array_message(array));
     free(values);
-    return rv_read(lab->graph, *array);
+    return rv_read(lab->graph, array);
 }
 
 /* On a device that is open, and then the lab's own. */
@@ -72,14 +80,13 @@ static inline void dreamer_lab_begin(dreamer_lab *lab, rv_device *device, const 
     assert_ok(rv_dreamer_v3_create(device, options, 11, &lab->agent), rv_dreamer_v3_message(lab->agent));
     assert_ok(rv_random_create(device, 5, &lab->random), "random");
     assert_ok(rv_graph_create(device, &lab->graph), "graph");
-    lab->batch = (rv_sequence_batch){
-        .steps = steps,
-        .observation = dreamer_lab_input(lab, LAB_OBSERVATION, "observation", rows, options->model.observation_size),
-        .action = dreamer_lab_input(lab, LAB_ACTION, "action", rows, options->model.action_size),
-        .reward = dreamer_lab_input(lab, LAB_REWARD, "reward", rows, 1),
-        .is_first = dreamer_lab_input(lab, LAB_FIRST, "first", rows, 1),
-        .is_last = dreamer_lab_input(lab, LAB_LAST, "last", rows, 1),
-        .is_terminal = dreamer_lab_input(lab, LAB_TERMINAL, "terminal", rows, 1)};
+    lab->batch.steps = steps;
+    lab->batch.observation = dreamer_lab_input(lab, "observation", rows, options->model.observation_size);
+    lab->batch.action = dreamer_lab_input(lab, "action", rows, options->model.action_size);
+    lab->batch.reward = dreamer_lab_input(lab, "reward", rows, 1);
+    lab->batch.is_first = dreamer_lab_input(lab, "first", rows, 1);
+    lab->batch.is_last = dreamer_lab_input(lab, "last", rows, 1);
+    lab->batch.is_terminal = dreamer_lab_input(lab, "terminal", rows, 1);
     lab->noise = (rv_dreamer_v3_noise){.state = rv_random_state(lab->graph, lab->random)};
 }
 
@@ -91,7 +98,7 @@ static inline void dreamer_lab_open(dreamer_lab *lab, const char *resource, cons
 }
 
 static inline void dreamer_lab_close(dreamer_lab *lab) {
-    for (int i = 0; i < LAB_ARRAYS; i++) rv_array_destroy(lab->array[i]);
+    for (int i = 0; i < lab->count; i++) rv_array_destroy(lab->array[i]);
     rv_graph_destroy(lab->graph);
     rv_random_destroy(lab->random);
     rv_dreamer_v3_destroy(lab->agent);
