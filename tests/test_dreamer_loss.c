@@ -6,9 +6,7 @@
 #include <string.h>
 
 #include "agents/dreamer.h"
-#include "backends/host.h"
-#include "core/internal.h"
-#include "tests/support/suite.h"
+#include "tests/support/differences.h"
 
 enum { B = 3, Z = 4, H = 3 };
 
@@ -46,18 +44,16 @@ typedef struct lab {
     rv_graph *graph;
 } lab;
 
-static double *memory_of(rv_array *array) { return (double *)(void *)array->buffer->memory; }
-
 /* No weight is at zero, so that every path carries something. */
 static void stir(rv_params *params) {
     rv_array *flat = rv_params_array(params, RV_VALUE);
-    double *weights = memory_of(flat);
+    double *weights = doubles_of(flat);
     for (int64_t i = 0; i < rv_array_cols(flat); i++) weights[i] += 0.1 * sin((double)i + 1);
 }
 
 /* Bins up to 4 instead of symexp(20): differences of a sum of those would be noise. */
 static void shrink(rv_array *bins) {
-    double *values = bins ? memory_of(bins) : NULL;
+    double *values = bins ? doubles_of(bins) : NULL;
     const int64_t count = bins ? rv_array_cols(bins) : 0;
     for (int64_t i = 0; i < count; i++) values[i] = 8 * (double)i / (double)(count - 1) - 4;
 }
@@ -103,47 +99,13 @@ static rv_dreamer_behaviour behave(lab *l) {
 
 /* ---- gradients -------------------------------------------------------------------------------------------------- */
 
-static void check_weights(rv_params *params, rv_plan *loss, rv_array *value) {
-    rv_array *flat = rv_params_array(params, RV_VALUE);
-    double *weights = memory_of(flat), *analytic = memory_of(rv_params_array(params, RV_GRADIENT)), flow = 0;
-    for (int64_t i = 0; i < rv_array_cols(flat); i++) {
-        const double base = weights[i], step = 1e-6;
-        double ends[2];
-        for (int side = 0; side < 2; side++) {
-            weights[i] = base + (side ? -step : step);
-            assert_ok(rv_plan_run(loss), "");
-            ends[side] = memory_of(value)[0];
-        }
-        weights[i] = base;
-        const double numeric = (ends[0] - ends[1]) / (2 * step);
-        flow += fabs(numeric);
-        if (!(fabs(numeric - analytic[i]) <= 1e-7 + 5e-6 * fabs(numeric)))
-            fail_msg("weight %d: %.10g, differences %.10g", (int)i, analytic[i], numeric);
-    }
-    assert_true(flow > 1e-2);
-}
-
 /* critic 0: the actor's loss. */
 static void check_gradient(const char *env, rv_dreamer_options options, bool critic) {
     lab l;
-    rv_plan *loss, *gradient;
     lab_open(&l, env, &options);
-    rv_params *params = critic ? rv_dreamer_of(l.dreamer)->critic_params : rv_dreamer_of(l.dreamer)->actor_params;
-    rv_array *value = array_of(&l, 1, 1);
     rv_dreamer_behaviour b = behave(&l);
-    rv_tensor wanted = critic ? b.critic : b.actor;
-    rv_store(value, wanted);
-    const rv_plan_options literal = {.size = sizeof literal, .expand = 1, .keep_order = 1};
-    assert_ok(rv_plan_create(l.graph, &literal, &loss), rv_plan_message(loss));
-    assert_ok(rv_params_gradients(l.graph, params, wanted, NULL, 0), rv_graph_message(l.graph));
-    assert_ok(rv_plan_create(l.graph, NULL, &gradient), rv_plan_message(gradient));
-    assert_ok(rv_plan_run(gradient), rv_plan_message(gradient));
-    assert_ok(rv_plan_run(loss), rv_plan_message(loss));
-    rv_plan_freeze(loss, true);
-    check_weights(params, loss, value);
-    rv_plan_destroy(loss);
-    rv_plan_destroy(gradient);
-    rv_array_destroy(value);
+    rv_params *params = critic ? rv_dreamer_of(l.dreamer)->critic_params : rv_dreamer_of(l.dreamer)->actor_params;
+    check_differences(l.graph, params, critic ? b.critic : b.actor, 5e-6, 1e-2);
     lab_close(&l);
 }
 
@@ -202,7 +164,7 @@ static void test_losses_keep_apart(void **state) {
     rv_params *const sets[] = {model, rv_dreamer_of(l.dreamer)->actor_params, rv_dreamer_of(l.dreamer)->critic_params};
     for (int s = 0; s < 3; s++) {
         rv_array *flat = rv_params_array(sets[s], RV_GRADIENT);
-        for (int64_t i = 0; i < rv_array_cols(flat); i++) assert_true(memory_of(flat)[i] == 0);
+        for (int64_t i = 0; i < rv_array_cols(flat); i++) assert_true(doubles_of(flat)[i] == 0);
     }
     rv_plan_destroy(plan);
     lab_close(&l);

@@ -4,11 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backends/host.h"
-#include "core/internal.h"
 #include "reverie/random.h"
 #include "reverie/rssm.h"
-#include "tests/support/suite.h"
+#include "tests/support/differences.h"
 
 enum { B = 2, T = 6, H = 3, A = 2, E = 3, MOST = 64 };
 
@@ -375,52 +373,13 @@ static rv_tensor record_loss(lab *l, rv_tensor is_first) {
     return rv_add(loss, rv_add(weighed(l, first_of(seen.prior), "w4"), weighed(l, first_of(dream.prior), "w5")));
 }
 
-static double *memory_of(rv_array *array) { return (double *)(void *)array->buffer->memory; }
-
-/* Analytic gradients by the plain plan; differences by one whose draws and stopped values are frozen. */
-static void check_gradients(lab *l, rv_tensor is_first) {
-    rv_plan *gradient, *loss;
-    rv_array *value = lab_array(l, 1, 1);
-    rv_tensor total = record_loss(l, is_first);
-    rv_store(value, total);
-    assert_ok(rv_plan_create(l->graph,
-                             &(rv_plan_options){.size = sizeof(rv_plan_options), .expand = 1, .keep_order = 1}, &loss),
-              rv_plan_message(loss));
-    assert_ok(rv_params_gradients(l->graph, l->params, total, NULL, 0), rv_graph_message(l->graph));
-    assert_ok(rv_plan_create(l->graph, NULL, &gradient), rv_plan_message(gradient));
-    assert_ok(rv_plan_run(gradient), "");
-    assert_ok(rv_plan_run(loss), "");
-    rv_plan_freeze(loss, true);
-    double *weights = memory_of(rv_params_array(l->params, RV_VALUE)),
-           *analytic = memory_of(rv_params_array(l->params, RV_GRADIENT));
-    const int64_t count = rv_array_cols(rv_params_array(l->params, RV_VALUE));
-    double flow = 0;
-    for (int64_t i = 0; i < count; i++) {
-        const double base = weights[i], step = 1e-6;
-        double ends[2];
-        for (int side = 0; side < 2; side++) {
-            weights[i] = base + (side ? -step : step);
-            assert_ok(rv_plan_run(loss), "");
-            ends[side] = memory_of(value)[0];
-        }
-        weights[i] = base;
-        const double numeric = (ends[0] - ends[1]) / (2 * step);
-        flow += fabs(numeric);
-        if (!(fabs(numeric - analytic[i]) <= 1e-7 + 1e-6 * fabs(numeric)))
-            fail_msg("weight %d: %.10g, differences %.10g", (int)i, analytic[i], numeric);
-    }
-    assert_true(flow > 1);
-    rv_plan_destroy(loss);
-    rv_plan_destroy(gradient);
-}
-
 static void test_gradients(void **state) {
     (void)state;
     static const float resets[4 * B] = {0, 1, 0, 0, 1, 0, 0, 0};
     for (int kind = 0; kind < KINDS; kind++) {
         lab l;
         lab_open(&l, "cpu:double", &kinds[kind]);
-        check_gradients(&l, lab_give(&l, 4 * B, 1, resets));
+        check_differences(l.graph, l.params, record_loss(&l, lab_give(&l, 4 * B, 1, resets)), 1e-6, 1);
         lab_close(&l);
     }
 }
