@@ -45,6 +45,7 @@ static const char *mistake_of(const rv_dreamer_v3_options *o) {
     if (!(o->lambda <= 1)) return "lambda must be 1 at most";
     if (!(o->slow_rate > 0 && o->slow_rate <= 1)) return "slow_rate must lie above 0 and be 1 at most";
     if (!(o->learning_rate > 0)) return "learning_rate must lie above 0";
+    if (o->decay < 0) return "decay must be 0 or more";
     if (o->model.inference) return "model.inference: such a model cannot be trained";
     return NULL;
 }
@@ -162,13 +163,21 @@ rv_status rv_dreamer_v3_checkpoint(rv_dreamer_v3 *agent, const char *prefix, rv_
 
 /* ---- an update ---- */
 
-/* rate * min(1, updates before this one / warmup) */
+/* rate * min(1, n / warmup) * (1 + cos(pi min(1, n / decay))) / 2 after n updates. */
 static rv_tensor learning_rate(rv_graph *graph, rv_dreamer_v3 *agent) {
     const rv_dreamer_v3_options *o = &agent->options;
-    if (o->warmup == 0) return rv_fill(graph, 1, 1, o->learning_rate);
+    const float pi = 3.14159265f;
+    rv_tensor rate = rv_fill(graph, 1, 1, o->learning_rate);
     rv_tensor updates = rv_cast(rv_read(graph, rv_params_updates(rv_dreamer_v3_params(agent))), RV_F32);
-    rv_tensor grown = rv_div(updates, rv_fill(graph, 1, 1, (float)o->warmup));
-    return rv_affine(rv_min(grown, rv_fill(graph, 1, 1, 1)), o->learning_rate, 0);
+    if (o->warmup > 0) {
+        rv_tensor grown = rv_div(updates, rv_fill(graph, 1, 1, (float)o->warmup));
+        rate = rv_affine(rv_min(grown, rv_fill(graph, 1, 1, 1)), o->learning_rate, 0);
+    }
+    if (o->decay > 0) {
+        rv_tensor angle = rv_clamp(rv_affine(updates, pi / (float)o->decay, 0), 0, pi);
+        rate = rv_mul(rate, rv_affine(rv_cos(angle), 0.5f, 0.5f));
+    }
+    return rate;
 }
 
 /* What the optimiser must not see: asked before the step. */

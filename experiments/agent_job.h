@@ -29,7 +29,7 @@ typedef struct dreamer_settings {
 typedef struct dreamer_v3_settings {
     int model; /* a size's name; 0: the recipe's */
     sequence_sizes sizes;
-    int64_t ratio, length, warmup;
+    int64_t ratio, length, warmup, decay;
     double learning_rate, return_horizon, lambda, entropy, slow_rate;
     double free_nats, rep, reconstruction, reward;
 } dreamer_v3_settings;

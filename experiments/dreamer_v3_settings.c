@@ -19,6 +19,8 @@ static const option options[] = {
     OPTION_WHOLE(S, v3.length, "train.length", "0", 0, 65536, "observations in a row that a sequence is"),
     OPTION_NUMBER(S, v3.learning_rate, "train.learning_rate", "0", 0, 10, "of LaProp, for all networks"),
     OPTION_WHOLE(S, v3.warmup, "train.warmup", "0", -1, 1e9, "updates over which it grows to that; -1: none"),
+    OPTION_WHOLE(S, v3.decay, "train.decay", "0", 0, 1e9,
+                 "it falls along half a cosine, to 0 at this update; 0: as the recipe, which mostly is not at all"),
     OPTION_CHOICE(S, v3.model, "model.size", "recipe", "recipe " SEQUENCE_SIZES, "sizes of the model (docs/rssm.md)"),
     SEQUENCE_OPTIONS(S, v3.sizes, "as model.size has it"),
     OPTION_NUMBER(S, v3.free_nats, "loss.free_nats", "0", -1, 1e6, "divergences below are free; -1: none are"),
@@ -82,6 +84,7 @@ static void complete(void *settings) {
     fill(&s->v3.length, o->length, 64);
     fill_number(&s->v3.learning_rate, o->learner.learning_rate, 4e-5);
     fill(&s->v3.warmup, o->learner.warmup, 1000);
+    fill(&s->v3.decay, o->learner.decay, 0);
     sequence_sizes_fill(&s->v3.sizes, &model);
     fill_number(&s->v3.free_nats, model.kl.free_nats, 1);
     fill_number(&s->v3.rep, model.kl.rep_scale, 0.1);
@@ -114,6 +117,7 @@ static rv_dreamer_v3_agent_options agent_options(const agent_settings *s, int64_
     o.learner.slow_rate = (float)s->v3.slow_rate;
     o.learner.learning_rate = (float)s->v3.learning_rate;
     o.learner.warmup = s->v3.warmup;
+    o.learner.decay = s->v3.decay;
     o.steps = steps;
     o.batch = s->batch;
     o.length = s->v3.length;

@@ -1,4 +1,4 @@
-/* tests/test_dreamer_v3.c: DreamerV3's gradients by differences and where they go, warm-up, acting, threads,
+/* tests/test_dreamer_v3.c: DreamerV3's gradients by differences and where they go, learning rates, acting, threads,
  * options. Its numbers: test_dreamer_parity.c; bad ones: test_bad_numbers.c. */
 #include <math.h>
 #include <stdbool.h>
@@ -175,6 +175,30 @@ static void test_warmup(void **state) {
     dreamer_lab_close(&l);
 }
 
+/* The rate falls along half a cosine, after and during the warm-up, and at its end nothing moves any more. */
+static void test_decay(void **state) {
+    (void)state;
+    rv_dreamer_v3_options options = small(RV_ACTOR_BOUNDED_NORMAL);
+    options.warmup = 2;
+    options.decay = 5;
+    lab l;
+    lab_open(&l, "cpu", &options);
+    rv_array *rate = dreamer_lab_array(&l, "rate", 1, 1);
+    rv_store(rate, rv_dreamer_v3_learn(l.graph, l.agent, &l.batch, l.noise).learning_rate);
+    rv_plan *plan = plan_of(&l, NULL);
+    for (int update = 0; update < 8; update++) {
+        const double grown = update < 2 ? update / 2.0 : 1, fallen = update < 5 ? (1 + cos(M_PI * update / 5)) / 2 : 0;
+        const uint64_t before = hash_of(params_of(&l));
+        float now;
+        assert_ok(rv_plan_run(plan), rv_plan_message(plan));
+        assert_ok(rv_array_read(rate, 0, 1, &now), "");
+        assert_float_equal(now, 1e-3 * grown * fallen, 1e-9);
+        assert_true((hash_of(params_of(&l)) == before) == (update == 0 || update >= 5));
+    }
+    rv_plan_destroy(plan);
+    dreamer_lab_close(&l);
+}
+
 static uint64_t learn_on(const char *resource, rv_actor_kind actor) {
     const rv_dreamer_v3_options options = small(actor);
     lab l;
@@ -345,6 +369,7 @@ static void test_bad_batches(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gradients),   cmocka_unit_test(test_routing),     cmocka_unit_test(test_warmup),
+        cmocka_unit_test(test_decay),
         cmocka_unit_test(test_threads),     cmocka_unit_test(test_acting),      cmocka_unit_test(test_imagination),
         cmocka_unit_test(test_options),     cmocka_unit_test(test_bad_batches),
     };

@@ -48,6 +48,7 @@ typedef struct rv_dreamer_v3_options {
     float slow_rate;                 /* 0.02: of the slow critic */
     float learning_rate;             /* 4e-5 */
     int64_t warmup;                  /* 1000 (below 0: none): updates over which the rate grows from 0 */
+    int64_t decay;                   /* 0: none; else it falls along half a cosine, to 0 at this update */
     rv_laprop_options laprop;
     rv_return_normaliser_options returns;
 } rv_dreamer_v3_options;

@@ -35,7 +35,7 @@ static const option table[] = {
 };
 static const char *const small[][2] = {{"train.whole", "2"}};
 static const option_named named[] = {{"small", "fewer", 1, small}};
-static const option_schema schema = {table, sizeof table / sizeof *table, "env.", named, 1};
+static const option_schema schema = {table, sizeof table / sizeof *table, "env.", named, 1, NULL};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
