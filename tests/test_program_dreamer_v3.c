@@ -126,6 +126,7 @@ static void dry_run_says_what_it_takes(void **unused) {
     rv_env *env;
     assert_int_equal(rv_env_create("dmc_pendulum_swingup", 1, NULL, 0, &env), RV_OK);
     assert_int_equal(rv_env_spaces_get(env, &spaces), RV_OK);
+    rv_env_destroy(env);
     options.steps = 20000;
     assert_int_equal(rv_dreamer_v3_agent_replay_bytes(&options, &spaces, 16, &bytes), RV_OK);
     snprintf(words, sizeof words, "%d,%03d,%03d bytes, 20,000 steps", (int)(bytes / 1000000),
